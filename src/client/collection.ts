@@ -1,0 +1,373 @@
+/**
+ * Collections as a program sees them. Hot ones answer from memory at once, cold ones with a promise; `await` works on
+ * both. Writes are the same everywhere: accepted when the call returns, durable when the promise resolves.
+ */
+import { StoreError } from '../protocol/store-error.ts'
+import type {
+  AnyCollection,
+  DocumentOf,
+  HeatOf,
+  HotWhile,
+  InputOf,
+  SealedFieldOf,
+} from '../schema/define-collection.ts'
+import { type Query, type QueryWire, querySchema, type Where, type WhereWire } from '../schema/query.ts'
+import type { ChangeListener, CollectionState } from './collection-state.ts'
+import { assertKey, prepareDocument } from './document.ts'
+import type { Document } from './document-query.ts'
+import { type PageSource, streamPages } from './page-stream.ts'
+import type { PreparedOperation, StoreCore } from './store-core.ts'
+
+/** Operations in one transaction; larger loads go through `load`. */
+export const MAX_UNIT_OPERATIONS = 10_000
+const LOAD_PIECE_ROWS = 250
+
+export interface WriteOptions {
+  /** Write only if the stored document has this version (1 after its insert, one more with each put; 0: none). */
+  readonly ifVersion?: number
+}
+
+/** A document with what the store keeps about it. Times are Unix milliseconds. */
+export interface Entry<D> {
+  readonly document: D
+  readonly version: number
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+/** What all collections can do. */
+export interface CollectionWrites<C extends AnyCollection> {
+  readonly name: string
+  /**
+   * Inserts or replaces. Rejects with `INVALID_DOCUMENT`, `VERSION_CONFLICT`, `CONSTRAINT`, `QUEUE_FULL`, `DISK_FULL`.
+   *
+   * @example
+   * store.positions.put(position)        // accepted: visible to get and find from now on
+   * await store.orders.put(order)        // durable: survives a crash from now on
+   */
+  put(document: InputOf<C>, options?: WriteOptions): Promise<void>
+  /** Like `put`, but rejects with `ALREADY_EXISTS` when there is a document with this key. */
+  insert(document: InputOf<C>): Promise<void>
+  /** Inserts all of them or none, in one transaction of at most 10,000 documents. */
+  insertMany(documents: readonly InputOf<C>[]): Promise<void>
+  /**
+   * Puts any number of documents in pieces of 250, each a transaction of its own, with back-pressure, so that urgent
+   * writes pass in between. Resolves to the number of documents, all durable. When it rejects, some pieces may be.
+   */
+  load(documents: Iterable<InputOf<C>> | AsyncIterable<InputOf<C>>): Promise<number>
+  /** Deletes a document; one that does not exist is no error. */
+  delete(key: string, options?: WriteOptions): Promise<void>
+  /** The document with its version and times, as stored. */
+  entry(key: string): Promise<Entry<DocumentOf<C>> | undefined>
+  /** Documents one by one, in pages: bounded memory at any size. Each page is consistent by itself. */
+  stream(query?: Query<C>): AsyncIterable<DocumentOf<C>>
+  /** Calls `listener` with every change as it is accepted, or taken back. Returns a function that ends it. */
+  on(event: 'change', listener: ChangeListener<DocumentOf<C>>): () => void
+}
+
+/** A collection that is in memory whole. */
+export interface HotCollection<C extends AnyCollection> extends CollectionWrites<C> {
+  readonly size: number
+  get(key: string): DocumentOf<C> | undefined
+  find(where: Where<C>): DocumentOf<C>[]
+  list(query?: Query<C>): DocumentOf<C>[]
+  count(where?: Where<C>): number
+}
+
+/** A collection on disk. */
+export interface ColdCollection<C extends AnyCollection> extends CollectionWrites<C> {
+  get(key: string): Promise<DocumentOf<C> | undefined>
+  find(where: Where<C>): Promise<DocumentOf<C>[]>
+  list(query?: Query<C>): Promise<DocumentOf<C>[]>
+  count(where?: Where<C>): Promise<number>
+}
+
+type HotValueOf<C extends AnyCollection> = HeatOf<C> extends HotWhile<string, infer V> ? V : never
+type HotFieldOf<C extends AnyCollection> = HeatOf<C> extends HotWhile<infer F, string> ? F : never
+
+/** Conditions that only documents in memory can meet. */
+type HotWhere<C extends AnyCollection> = Where<C> & {
+  readonly [F in HotFieldOf<C>]: HotValueOf<C> | { readonly in: readonly HotValueOf<C>[] }
+}
+
+/**
+ * A collection of which the documents in certain states are in memory, such as open orders. What memory can answer
+ * comes at once; everything else is a promise, so that an order that was filled is never mistaken for none.
+ */
+export interface PartlyHotCollection<C extends AnyCollection> extends CollectionWrites<C> {
+  /** The number of documents in memory. */
+  readonly size: number
+  get(key: string): DocumentOf<C> | Promise<DocumentOf<C> | undefined>
+  /** The document if it is in memory. */
+  peek(key: string): DocumentOf<C> | undefined
+  find(where: HotWhere<C>): DocumentOf<C>[]
+  find(where: Where<C>): DocumentOf<C>[] | Promise<DocumentOf<C>[]>
+  list(query?: Query<C>): Promise<DocumentOf<C>[]>
+  count(where?: Where<C>): Promise<number>
+}
+
+/** What `reveal` records in the audit trail. */
+export interface RevealOptions {
+  readonly actor: string
+  readonly reason: string
+}
+
+/** A collection with sealed fields. */
+export interface SealedCollection<C extends AnyCollection> {
+  /** Opens the sealed fields of a document; the audit entry is durable before they are returned. Rejects with `NOT_FOUND`. */
+  reveal(key: string, options: RevealOptions): Promise<{ readonly [F in SealedFieldOf<C>]: string | null }>
+}
+
+/** A collection of `{ key, value }` documents. */
+export interface KeyValueCollection<V> {
+  /** Shorthand for `put({ key, value })`. */
+  set(key: string, value: V): Promise<void>
+  /** Shorthand for `get(key)?.value`. */
+  value(key: string): V | undefined
+}
+
+type ByHeat<C extends AnyCollection> =
+  HeatOf<C> extends true
+    ? HotCollection<C>
+    : HeatOf<C> extends false
+      ? ColdCollection<C>
+      : HeatOf<C> extends HotWhile
+        ? PartlyHotCollection<C>
+        : ColdCollection<C>
+
+type WithReveal<C extends AnyCollection> = [SealedFieldOf<C>] extends [never] ? unknown : SealedCollection<C>
+
+type WithKeyValue<C extends AnyCollection> =
+  DocumentOf<C> extends { readonly key: string; readonly value: infer V }
+    ? HeatOf<C> extends true
+      ? KeyValueCollection<V>
+      : unknown
+    : unknown
+
+/** The interface of a collection, from its definition. */
+export type Collection<C extends AnyCollection> = ByHeat<C> & WithReveal<C> & WithKeyValue<C>
+
+/** The one implementation behind the three interfaces. */
+export class StoreCollection {
+  readonly #core: StoreCore
+  readonly #state: CollectionState
+
+  constructor(core: StoreCore, state: CollectionState) {
+    this.#core = core
+    this.#state = state
+  }
+
+  get name(): string {
+    return this.#state.spec.name
+  }
+
+  get size(): number {
+    return this.#state.mirror?.size ?? 0
+  }
+
+  async put(document: unknown, options: WriteOptions = {}): Promise<void> {
+    await this.#core.accept([preparePut(this.#state, document, options)])
+  }
+
+  async insert(document: unknown): Promise<void> {
+    await this.#core.accept([prepareInsert(this.#state, document)])
+  }
+
+  async insertMany(documents: readonly unknown[]): Promise<void> {
+    await this.#core.accept(prepareInserts(this.#state, documents))
+  }
+
+  async load(documents: Iterable<unknown> | AsyncIterable<unknown>): Promise<number> {
+    const queue = this.#core.queue(this.#state.spec.file)
+    let failure: { readonly error: unknown } | undefined
+    let piece: PreparedOperation[] = []
+    let count = 0
+    const send = async () => {
+      const operations = piece
+      piece = []
+      await queue.room()
+      if (failure !== undefined) throw failure.error
+      count += operations.length
+      this.#core.accept(operations).catch((error: unknown) => {
+        failure ??= { error }
+      })
+    }
+    for await (const document of documents) {
+      piece.push(preparePut(this.#state, document, {}))
+      if (piece.length === LOAD_PIECE_ROWS) await send()
+    }
+    if (piece.length > 0) await send()
+    await queue.settledThrough(queue.acceptedUnits)
+    await Promise.resolve()
+    if (failure !== undefined) throw failure.error
+    return count
+  }
+
+  async delete(key: string, options: WriteOptions = {}): Promise<void> {
+    await this.#core.accept([prepareDelete(this.#state, key, options)])
+  }
+
+  get(key: string): Document | undefined | Promise<Document | undefined> {
+    const { mirror } = this.#state
+    if (mirror === undefined) return this.#getStored(key)
+    this.#core.assertNotClosed()
+    const found = mirror.get(key)
+    return found !== undefined || mirror.isWhole ? found : this.#getStored(key)
+  }
+
+  peek(key: string): Document | undefined {
+    this.#core.assertNotClosed()
+    return this.#state.mirror?.get(key)
+  }
+
+  find(where: WhereWire): Document[] | Promise<Document[]> {
+    const query = parseQuery(this.#state, { where })
+    return isAnsweredInMemory(this.#state, query) ? this.#listHot(query) : this.#listStored(query)
+  }
+
+  list(query: QueryWire = {}): Document[] | Promise<Document[]> {
+    const parsed = parseQuery(this.#state, query)
+    return this.#state.mirror?.isWhole === true ? this.#listHot(parsed) : this.#listStored(parsed)
+  }
+
+  count(where: WhereWire = {}): number | Promise<number> {
+    const query = parseQuery(this.#state, { where })
+    if (this.#state.mirror?.isWhole === true) return this.#listHot(query).length
+    return this.#countStored(query.where ?? {})
+  }
+
+  async entry(key: string): Promise<Entry<Document> | undefined> {
+    this.#core.assertOpen()
+    await this.#core.settled(this.#state)
+    const found = await this.#core.supervisor.read('entry', { collection: this.name, key })
+    if (found === null) return undefined
+    const { json, version, createdAt, updatedAt } = found
+    return { document: JSON.parse(json) as Document, version, createdAt, updatedAt }
+  }
+
+  async *stream(query: QueryWire = {}): AsyncIterable<Document> {
+    const parsed = parseQuery(this.#state, query)
+    this.#core.assertOpen()
+    await this.#core.settled(this.#state)
+    yield* streamPages(this.#pages, this.name, parsed)
+  }
+
+  on(_event: 'change', listener: ChangeListener<Document>): () => void {
+    return this.#state.listen(listener)
+  }
+
+  async reveal(key: string, { actor, reason }: RevealOptions): Promise<Readonly<Record<string, string | null>>> {
+    this.#core.assertOpen()
+    if (!actor || !reason) {
+      throw new StoreError('INVALID_ARGUMENT', 'reveal is recorded: say who asks (actor) and why (reason).')
+    }
+    await this.#core.settled(this.#state)
+    return await this.#core.supervisor.callOnce('reveal', { collection: this.name, key, actor, reason })
+  }
+
+  async set(key: string, value: unknown): Promise<void> {
+    await this.put({ key, value })
+  }
+
+  value(key: string): unknown {
+    return this.peek(key)?.value
+  }
+
+  readonly #pages: PageSource = (request) => this.#core.supervisor.read('page', request)
+
+  async #getStored(key: string): Promise<Document | undefined> {
+    this.#core.assertOpen()
+    await this.#core.settled(this.#state)
+    const json = await this.#core.supervisor.read('get', { collection: this.name, key })
+    return json === null ? undefined : (JSON.parse(json) as Document)
+  }
+
+  #listHot(query: QueryWire): Document[] {
+    this.#core.assertNotClosed()
+    return this.#state.mirror?.list(query) ?? []
+  }
+
+  async #listStored(query: QueryWire): Promise<Document[]> {
+    const documents: Document[] = []
+    this.#core.assertOpen()
+    await this.#core.settled(this.#state)
+    for await (const document of streamPages(this.#pages, this.name, query)) documents.push(document)
+    return documents
+  }
+
+  async #countStored(where: WhereWire): Promise<number> {
+    this.#core.assertOpen()
+    await this.#core.settled(this.#state)
+    return await this.#core.supervisor.read('count', { collection: this.name, where })
+  }
+}
+
+export function preparePut(state: CollectionState, input: unknown, options: WriteOptions): PreparedOperation {
+  const { key, document, json } = prepareDocument(state.spec, state.schema, input)
+  return { target: state, kind: 'put', key, document, json, ifVersion: assertVersion(options) }
+}
+
+export function prepareInsert(state: CollectionState, input: unknown): PreparedOperation {
+  const { key, document, json } = prepareDocument(state.spec, state.schema, input)
+  return { target: state, kind: 'insert', key, document, json, ifVersion: null }
+}
+
+export function prepareInserts(state: CollectionState, inputs: readonly unknown[]): PreparedOperation[] {
+  if (inputs.length > MAX_UNIT_OPERATIONS) {
+    throw new StoreError(
+      'INVALID_ARGUMENT',
+      `insertMany takes up to ${MAX_UNIT_OPERATIONS} documents, which are written whole or not at all. Use load for more.`,
+      { details: { documents: inputs.length } },
+    )
+  }
+  return inputs.map((input) => prepareInsert(state, input))
+}
+
+export function prepareDelete(state: CollectionState, key: string, options: WriteOptions): PreparedOperation {
+  const ifVersion = assertVersion(options)
+  return {
+    target: state,
+    kind: 'delete',
+    key: assertKey(state.spec, key),
+    document: undefined,
+    json: null,
+    ifVersion,
+  }
+}
+
+function assertVersion({ ifVersion }: WriteOptions): number | null {
+  if (ifVersion === undefined) return null
+  if (Number.isSafeInteger(ifVersion) && ifVersion >= 0) return ifVersion
+  throw new StoreError('INVALID_ARGUMENT', 'ifVersion must be a whole number: 0 for no document, 1 after the insert.')
+}
+
+/** @throws StoreError `INVALID_QUERY` for a shape that is none, or a field that is not indexed. */
+export function parseQuery({ spec }: CollectionState, query: QueryWire): QueryWire {
+  const parsed = querySchema.safeParse(query)
+  if (!parsed.success) {
+    const paths = parsed.error.issues.map((issue) => issue.path.map(String).join('.') || '(query)')
+    throw new StoreError('INVALID_QUERY', `Not a valid query of "${spec.name}": ${paths.join(', ')}.`, {
+      details: { collection: spec.name, paths },
+    })
+  }
+  const { where, orderBy } = parsed.data
+  for (const field of [...Object.keys(where ?? {}), ...(orderBy === undefined ? [] : [orderBy])]) {
+    if (field === spec.key || spec.indexes.includes(field)) continue
+    const known = [spec.key, ...spec.indexes].join(', ')
+    throw new StoreError(
+      'INVALID_QUERY',
+      `"${spec.name}" can't be searched by "${field}". Indexed fields are: ${known}. Add it to indexes, or use sql().`,
+      { details: { collection: spec.name, field } },
+    )
+  }
+  return parsed.data
+}
+
+/** True when every document that could match is in memory. */
+export function isAnsweredInMemory({ spec, mirror }: CollectionState, { where }: QueryWire): boolean {
+  if (mirror === undefined) return false
+  if (typeof spec.hot === 'boolean') return spec.hot
+  const condition = where?.[spec.hot.field]
+  const values = typeof condition === 'string' ? [condition] : typeof condition === 'object' ? condition?.in : undefined
+  return values?.every((value) => (spec.hot as HotWhile).in.includes(value as string)) ?? false
+}

@@ -1,0 +1,389 @@
+/**
+ * Group commit. Units wait here in order of acceptance; one batch is in flight at a time, and everything accepted
+ * meanwhile forms the next, so that the cost of a message and of an fsync is shared by as many writes as arrived in
+ * its time. After a worker crash the queue asks what was applied and sends the rest: each write happens exactly once.
+ */
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { findWitness, segmentOperations, type UnitFailure, type WireOperation } from '../protocol/batch.ts'
+import type { AppliedResult } from '../protocol/methods.ts'
+import { deserializeError, StoreError } from '../protocol/store-error.ts'
+import type { DatabaseFile } from '../schema/define-collection.ts'
+import { isWorkerLost, type WorkerSupervisor } from './worker-supervisor.ts'
+
+/** Operations that are written together or not at all. */
+export interface Unit {
+  readonly operations: readonly WireOperation[]
+  /** Estimate of the memory its operations take. */
+  readonly bytes: number
+  readonly acceptedAt: number
+  onDurable(): void
+  /** `laterOf` finds the next write of the same document that may still succeed or already has. */
+  onFailed(error: StoreError, laterOf: (operation: WireOperation) => WireOperation | undefined): void
+}
+
+export interface QueueLimits {
+  readonly maxQueueOperations: number
+  readonly maxQueueBytes: number
+  readonly maxBatchOperations: number
+  readonly maxBatchBytes: number
+}
+
+export const DEFAULT_QUEUE_LIMITS: QueueLimits = Object.freeze({
+  maxQueueOperations: 200_000,
+  maxQueueBytes: 256 * 1024 * 1024,
+  maxBatchOperations: 4_096,
+  maxBatchBytes: 4 * 1024 * 1024,
+})
+
+/** Room is reported again when the queue has fallen to this share of its limits. */
+const LOW_WATER = 0.5
+
+export interface LatencySummary {
+  readonly count: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly p999Ms: number
+  readonly maxMs: number
+}
+
+export interface QueueStats {
+  /** Operations accepted and not yet durable. */
+  readonly depth: number
+  readonly bytes: number
+  readonly oldestAgeMs: number
+  readonly acceptedOperations: number
+  readonly durableOperations: number
+  readonly failedOperations: number
+  readonly batches: number
+  readonly batchOperationsMean: number
+  readonly batchOperationsMax: number
+  /** From acceptance to durable. */
+  readonly latency: LatencySummary
+}
+
+interface Flight {
+  readonly sequence: number
+  readonly units: readonly Unit[]
+  /** Set once the batch has to go unit by unit. */
+  byUnit: boolean
+  settled: boolean
+}
+
+interface Survivor {
+  /** Order of acceptance, counted from the batch that failed. */
+  readonly position: number
+  readonly operation: WireOperation
+}
+
+interface Waiter {
+  readonly target: number
+  readonly resolve: () => void
+}
+
+export class CommitQueue {
+  readonly #file: DatabaseFile
+  readonly #supervisor: WorkerSupervisor
+  readonly #limits: QueueLimits
+  readonly #latencyUs: RecordableHistogram = createHistogram({ lowest: 1, highest: 600_000_000, figures: 3 })
+  #units: Unit[] = []
+  #head = 0
+  #flight: Flight | undefined
+  #sequence: number
+  #scheduled = false
+  #depth = 0
+  #bytes = 0
+  #acceptedUnits = 0
+  #settledUnits = 0
+  #waiters: Waiter[] = []
+  #roomWaiters: (() => void)[] = []
+  #acceptedOperations = 0
+  #durableOperations = 0
+  #failedOperations = 0
+  #batches = 0
+  #batchOperationsMax = 0
+
+  constructor(file: DatabaseFile, supervisor: WorkerSupervisor, firstSequence: number, limits: QueueLimits) {
+    this.#file = file
+    this.#supervisor = supervisor
+    this.#sequence = firstSequence
+    this.#limits = limits
+  }
+
+  /** Counts units; `settledThrough` takes it. */
+  get acceptedUnits(): number {
+    return this.#acceptedUnits
+  }
+
+  get isIdle(): boolean {
+    return this.#settledUnits === this.#acceptedUnits
+  }
+
+  /** Undefined when there is room for a unit, otherwise why there is none. */
+  refusal(operations: number, bytes: number): StoreError | undefined {
+    const { maxQueueOperations, maxQueueBytes } = this.#limits
+    if (this.#depth + operations <= maxQueueOperations && this.#bytes + bytes <= maxQueueBytes) return undefined
+    return new StoreError(
+      'QUEUE_FULL',
+      `The commit queue is full (${this.#depth} operations, ${this.#bytes} bytes); nothing was accepted. Await store.ready() and try again.`,
+      { details: { depth: this.#depth, bytes: this.#bytes } },
+    )
+  }
+
+  accept(unit: Unit): void {
+    this.#units.push(unit)
+    this.#acceptedUnits += 1
+    this.#acceptedOperations += unit.operations.length
+    this.#depth += unit.operations.length
+    this.#bytes += unit.bytes
+    if (this.#flight === undefined && !this.#scheduled) {
+      this.#scheduled = true
+      process.nextTick(this.#pump)
+    }
+  }
+
+  /** Resolves when every unit up to `target` has become durable or failed. */
+  settledThrough(target: number): Promise<void> | undefined {
+    if (this.#settledUnits >= target) return undefined
+    return new Promise((resolve) => this.#waiters.push({ target, resolve }))
+  }
+
+  /** Resolves when the queue has room again. */
+  async room(): Promise<void> {
+    if (this.#hasRoom()) return
+    await new Promise<void>((resolve) => this.#roomWaiters.push(resolve))
+  }
+
+  stats(): QueueStats {
+    const oldest = this.#flight?.units[0] ?? this.#units[this.#head]
+    const histogram = this.#latencyUs
+    const toMs = (us: number) => us / 1_000
+    return {
+      depth: this.#depth,
+      bytes: this.#bytes,
+      oldestAgeMs: oldest === undefined ? 0 : performance.now() - oldest.acceptedAt,
+      acceptedOperations: this.#acceptedOperations,
+      durableOperations: this.#durableOperations,
+      failedOperations: this.#failedOperations,
+      batches: this.#batches,
+      batchOperationsMean: this.#batches === 0 ? 0 : (this.#durableOperations + this.#failedOperations) / this.#batches,
+      batchOperationsMax: this.#batchOperationsMax,
+      latency: {
+        count: histogram.count,
+        p50Ms: histogram.count === 0 ? 0 : toMs(histogram.percentile(50)),
+        p99Ms: histogram.count === 0 ? 0 : toMs(histogram.percentile(99)),
+        p999Ms: histogram.count === 0 ? 0 : toMs(histogram.percentile(99.9)),
+        maxMs: histogram.count === 0 ? 0 : toMs(histogram.max),
+      },
+    }
+  }
+
+  /** Commits everything accepted while this thread is blocked, in order; for shutdown and the blocking twin. */
+  drainSync(timeoutMs: number): void {
+    const deadline = performance.now() + timeoutMs
+    const remainingMs = () => Math.max(1, deadline - performance.now())
+    const flight = this.#flight
+    if (flight !== undefined) {
+      const applied = this.#supervisor.callSync('wasApplied', remainingMs(), this.#appliedRequest(flight))
+      if (applied.applied) this.#settle(flight, applied.failures)
+      else this.#commitUnitsSync(flight, remainingMs())
+    }
+    while (this.#head < this.#units.length) {
+      const next = this.#take()
+      this.#flight = next
+      const result = this.#supervisor.callSync('commit', remainingMs(), this.#fastBatch(next))
+      if (result.outcome === 'committed') this.#settle(next, [])
+      else this.#commitUnitsSync(next, remainingMs())
+    }
+  }
+
+  /** Rejects everything pending: the store can't go on. */
+  fail(error: StoreError): void {
+    if (this.#flight !== undefined) this.#settleFailed(this.#flight, error)
+    while (this.#head < this.#units.length) this.#settleFailed(this.#take(), error)
+  }
+
+  readonly #pump = (): void => {
+    this.#scheduled = false
+    if (this.#flight !== undefined || this.#head === this.#units.length) return
+    const flight = this.#take()
+    this.#flight = flight
+    void this.#send(flight)
+  }
+
+  #take(): Flight {
+    const { maxBatchOperations, maxBatchBytes } = this.#limits
+    let end = this.#head
+    let operations = 0
+    let bytes = 0
+    while (end < this.#units.length) {
+      const unit = this.#units[end] as Unit
+      const fits = operations + unit.operations.length <= maxBatchOperations && bytes + unit.bytes <= maxBatchBytes
+      if (!fits && end > this.#head) break
+      operations += unit.operations.length
+      bytes += unit.bytes
+      end += 1
+    }
+    const units = this.#head === 0 && end === this.#units.length ? this.#units : this.#units.slice(this.#head, end)
+    if (end === this.#units.length) {
+      this.#units = []
+      this.#head = 0
+    } else {
+      this.#head = end
+    }
+    this.#sequence += 1
+    this.#batches += 1
+    this.#batchOperationsMax = Math.max(this.#batchOperationsMax, operations)
+    return { sequence: this.#sequence, units, byUnit: false, settled: false }
+  }
+
+  async #send(flight: Flight): Promise<void> {
+    try {
+      const failures = await this.#commit(flight)
+      this.#settle(flight, failures)
+    } catch (error) {
+      this.#settleFailed(flight, error as StoreError)
+    }
+    this.#pump()
+  }
+
+  async #commit(flight: Flight): Promise<readonly UnitFailure[]> {
+    let resending = false
+    for (;;) {
+      try {
+        if (resending) {
+          const applied: AppliedResult = await this.#supervisor.callOnce('wasApplied', this.#appliedRequest(flight))
+          if (applied.applied) return applied.failures
+        }
+        if (!flight.byUnit) {
+          const result = await this.#supervisor.callOnce('commit', this.#fastBatch(flight))
+          if (result.outcome === 'committed') return []
+          flight.byUnit = true
+        }
+        return (await this.#supervisor.callOnce('commitUnits', unitBatch(this.#file, flight))).failures
+      } catch (error) {
+        if (!isWorkerLost(error)) throw error
+        await this.#supervisor.recovered()
+        resending = true
+      }
+    }
+  }
+
+  #commitUnitsSync(flight: Flight, timeoutMs: number): void {
+    flight.byUnit = true
+    const result = this.#supervisor.callSync('commitUnits', timeoutMs, unitBatch(this.#file, flight))
+    this.#settle(flight, result.failures)
+  }
+
+  #fastBatch({ sequence, units }: Flight) {
+    const operations = units.length === 1 ? (units[0] as Unit).operations : units.flatMap((unit) => unit.operations)
+    return {
+      file: this.#file,
+      sequence,
+      segments: segmentOperations(operations),
+      witness: findWitness(operations),
+    }
+  }
+
+  #appliedRequest({ sequence, units, byUnit }: Flight) {
+    const witness = byUnit ? null : findWitness(units.flatMap((unit) => unit.operations))
+    return { file: this.#file, sequence, witness }
+  }
+
+  #settle(flight: Flight, failures: readonly UnitFailure[]): void {
+    if (flight.settled) return
+    const errors = new Map(failures.map(({ unit, error }) => [unit, deserializeError(error)]))
+    this.#finish(flight)
+    const now = performance.now()
+    if (errors.size === 0) {
+      for (const unit of flight.units) {
+        this.#durableOperations += unit.operations.length
+        this.#latencyUs.record(Math.max(1, Math.round((now - unit.acceptedAt) * 1_000)))
+        unit.onDurable()
+      }
+    } else {
+      this.#settleMixed(flight, errors, now)
+    }
+    this.#wake()
+  }
+
+  /** Failed units are taken back newest first, so that each restores what was there before it. */
+  #settleMixed({ units }: Flight, errors: ReadonlyMap<number, StoreError>, now: number): void {
+    const survivors = this.#survivorsByDocument(units, errors)
+    for (let index = units.length - 1; index >= 0; index--) {
+      const error = errors.get(index)
+      const unit = units[index] as Unit
+      if (error === undefined) continue
+      this.#failedOperations += unit.operations.length
+      unit.onFailed(error, (operation) => {
+        const later = survivors.get(documentId(operation))?.find((survivor) => survivor.position > index)
+        return later?.operation
+      })
+    }
+    for (const [index, unit] of units.entries()) {
+      if (errors.has(index)) continue
+      this.#durableOperations += unit.operations.length
+      this.#latencyUs.record(Math.max(1, Math.round((now - unit.acceptedAt) * 1_000)))
+      unit.onDurable()
+    }
+  }
+
+  #survivorsByDocument(units: readonly Unit[], errors: ReadonlyMap<number, StoreError>): Map<string, Survivor[]> {
+    const survivors = new Map<string, Survivor[]>()
+    const add = (unit: Unit, position: number) => {
+      for (const operation of unit.operations) {
+        const id = documentId(operation)
+        const known = survivors.get(id)
+        if (known === undefined) survivors.set(id, [{ position, operation }])
+        else known.push({ position, operation })
+      }
+    }
+    for (const [index, unit] of units.entries()) if (!errors.has(index)) add(unit, index)
+    for (let index = this.#head; index < this.#units.length; index++)
+      add(this.#units[index] as Unit, units.length + index)
+    return survivors
+  }
+
+  #settleFailed(flight: Flight, error: StoreError): void {
+    if (flight.settled) return
+    this.#finish(flight)
+    this.#settleMixed(flight, new Map(flight.units.map((_, index) => [index, error])), 0)
+    this.#wake()
+  }
+
+  #finish(flight: Flight): void {
+    flight.settled = true
+    if (this.#flight === flight) this.#flight = undefined
+    this.#settledUnits += flight.units.length
+    for (const unit of flight.units) {
+      this.#depth -= unit.operations.length
+      this.#bytes -= unit.bytes
+    }
+  }
+
+  #wake(): void {
+    if (this.#waiters.length > 0) {
+      const due = this.#waiters.filter(({ target }) => target <= this.#settledUnits)
+      this.#waiters = this.#waiters.filter(({ target }) => target > this.#settledUnits)
+      for (const { resolve } of due) resolve()
+    }
+    if (this.#roomWaiters.length > 0 && this.#hasRoom()) for (const resolve of this.#roomWaiters.splice(0)) resolve()
+  }
+
+  #hasRoom(): boolean {
+    const { maxQueueOperations, maxQueueBytes } = this.#limits
+    return this.#depth <= maxQueueOperations * LOW_WATER && this.#bytes <= maxQueueBytes * LOW_WATER
+  }
+}
+
+function unitBatch(file: DatabaseFile, { sequence, units }: Flight) {
+  return { file, sequence, units: units.map((unit) => unit.operations.map(toWire)) }
+}
+
+function documentId({ collection, key }: WireOperation): string {
+  return `${collection}\0${key}`
+}
+
+/** Operations may carry more on this side than the worker is to see. */
+function toWire({ collection, kind, key, json, ifVersion }: WireOperation): WireOperation {
+  return { collection, kind, key, json, ifVersion }
+}

@@ -1,0 +1,129 @@
+/**
+ * From what a caller passes to what the store keeps: validated, checked to be JSON all through, frozen, and serialised
+ * once. What is frozen is the store's own copy, never the caller's object.
+ */
+import type { z } from 'zod'
+import { StoreError } from '../protocol/store-error.ts'
+import type { CollectionSpec } from '../schema/define-collection.ts'
+
+const MAX_DEPTH = 100
+const MAX_KEY_LENGTH = 1_024
+const MAX_DOCUMENT_LENGTH = 16 * 1024 * 1024
+
+export interface PreparedDocument {
+  readonly key: string
+  readonly document: Readonly<Record<string, unknown>>
+  readonly json: string
+}
+
+/** @throws StoreError `INVALID_DOCUMENT` with the path of each problem, never a value. */
+export function prepareDocument(spec: CollectionSpec, schema: z.ZodType, input: unknown): PreparedDocument {
+  const parsed = schema.safeParse(input)
+  if (!parsed.success) throw invalidDocument(spec, parsed.error.issues.map(describeIssue))
+  const document = freezeObject(parsed.data as Record<string, unknown>, spec, [], true)
+  const key = assertKey(spec, document[spec.key])
+  const json = JSON.stringify(document)
+  if (json.length > MAX_DOCUMENT_LENGTH) {
+    throw invalidDocument(spec, [`(document): larger than ${MAX_DOCUMENT_LENGTH} characters as JSON`])
+  }
+  return { key, document, json }
+}
+
+/** Freezes a document that came from the store's own JSON. */
+export function freezeParsed(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  for (const name in value) freezeParsed((value as Record<string, unknown>)[name])
+  Object.freeze(value)
+}
+
+/** @throws StoreError `INVALID_DOCUMENT` for what cannot be a key. */
+export function assertKey(spec: CollectionSpec, key: unknown): string {
+  if (typeof key === 'string' && key.length > 0 && key.length <= MAX_KEY_LENGTH) {
+    if (!key.includes('\0') && key.isWellFormed()) return key
+  }
+  throw invalidDocument(spec, [
+    `${spec.key}: the key must be a string of 1 to ${MAX_KEY_LENGTH} characters, well-formed and without NUL`,
+  ])
+}
+
+type Path = readonly (string | number)[]
+
+function freezeObject(
+  source: Record<string, unknown>,
+  spec: CollectionSpec,
+  path: Path,
+  isOwn: boolean,
+): Record<string, unknown> {
+  const target: Record<string, unknown> = isOwn ? source : {}
+  let hasUndefined = false
+  for (const name in source) {
+    const value = source[name]
+    if (typeof value === 'string') {
+      if (!isOwn) setOwn(target, name, value)
+    } else if (value === undefined) hasUndefined = true
+    else {
+      const frozen = freezeValue(value, spec, path, name)
+      if (!isOwn || frozen !== value) setOwn(target, name, frozen)
+    }
+  }
+  if (isOwn && hasUndefined) return Object.freeze(withoutUndefined(target))
+  return Object.freeze(target)
+}
+
+/** A plain assignment to `__proto__` would set the prototype and lose the value. */
+function setOwn(target: Record<string, unknown>, name: string, value: unknown): void {
+  if (name === '__proto__') Object.defineProperty(target, name, { value, enumerable: true })
+  else target[name] = value
+}
+
+function withoutUndefined(source: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined))
+}
+
+function freezeValue(value: unknown, spec: CollectionSpec, parent: Path, name: string | number): unknown {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value
+    case 'number':
+      if (Number.isFinite(value)) return value
+      break
+    case 'object': {
+      if (value === null) return null
+      const path = [...parent, name]
+      if (path.length > MAX_DEPTH) throw invalidDocument(spec, [`${formatPath(parent)}: nested too deeply`])
+      if (Array.isArray(value)) {
+        return Object.freeze(value.map((element, index) => freezeValue(element, spec, path, index)))
+      }
+      const prototype = Object.getPrototypeOf(value)
+      if (prototype === Object.prototype || prototype === null) {
+        return freezeObject(value as Record<string, unknown>, spec, path, false)
+      }
+    }
+  }
+  throw invalidDocument(spec, [
+    `${formatPath([...parent, name])}: not a JSON value; use strings, numbers or plain objects`,
+  ])
+}
+
+interface Issue {
+  readonly code?: string | undefined
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+/** A message of a custom check is its author's and might quote the value; those of zod itself do not. */
+function describeIssue(issue: Issue): string {
+  const message = issue.code === 'custom' ? 'refused by a check of its schema' : issue.message
+  return `${formatPath(issue.path)}: ${message}`
+}
+
+function formatPath(path: readonly PropertyKey[]): string {
+  return path.length === 0 ? '(document)' : path.map(String).join('.')
+}
+
+function invalidDocument(spec: CollectionSpec, issues: readonly string[]): StoreError {
+  return new StoreError('INVALID_DOCUMENT', `Not a valid document for "${spec.name}": ${issues.join('; ')}`, {
+    details: { collection: spec.name, issues },
+  })
+}

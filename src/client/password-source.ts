@@ -1,0 +1,51 @@
+/** Where the password comes from: the option, `HOLDFAST_PASSWORD`, or the file `HOLDFAST_PASSWORD_FILE` names. */
+import { readFileSync } from 'node:fs'
+import { StoreError } from '../protocol/store-error.ts'
+
+export const PASSWORD_VARIABLE = 'HOLDFAST_PASSWORD'
+export const PASSWORD_FILE_VARIABLE = 'HOLDFAST_PASSWORD_FILE'
+
+/**
+ * The password as UTF-8 bytes; the caller zeroes them. Read once, before the store opens.
+ *
+ * @throws StoreError `PASSWORD_MISSING`
+ */
+export function readPassword(option: string | Uint8Array | undefined): Uint8Array {
+  const password = option ?? process.env[PASSWORD_VARIABLE] ?? readPasswordFile()
+  if (password === undefined || password.length === 0) {
+    throw new StoreError(
+      'PASSWORD_MISSING',
+      `No password given. Set ${PASSWORD_VARIABLE}, or ${PASSWORD_FILE_VARIABLE} to a file that holds it, or pass it to openStore.`,
+    )
+  }
+  return typeof password === 'string' ? new TextEncoder().encode(password) : Uint8Array.from(password)
+}
+
+/** Takes the password out of the environment, where child processes and crash reports would find it. */
+export function forgetPasswordVariable(): void {
+  delete process.env[PASSWORD_VARIABLE]
+}
+
+function readPasswordFile(): Uint8Array | undefined {
+  const path = process.env[PASSWORD_FILE_VARIABLE]
+  if (path === undefined || path === '') return undefined
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(path)
+  } catch (cause) {
+    throw new StoreError(
+      'PASSWORD_MISSING',
+      `The password file ${path} can't be read. Check ${PASSWORD_FILE_VARIABLE}.`,
+      {
+        details: { path },
+        cause,
+      },
+    )
+  }
+  let end = bytes.length
+  if (bytes[end - 1] === 0x0a) end -= 1
+  if (bytes[end - 1] === 0x0d) end -= 1
+  const password = Uint8Array.from(bytes.subarray(0, end))
+  bytes.fill(0)
+  return password
+}

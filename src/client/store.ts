@@ -1,0 +1,250 @@
+/** An open store: its collections as properties, and what concerns all of them. */
+import type { CheckFinding, SqlRow, WorkerStatus } from '../protocol/methods.ts'
+import { StoreError } from '../protocol/store-error.ts'
+import type { BuiltInCollections } from '../schema/built-in-collections.ts'
+import type { AnyCollection, DatabaseFile } from '../schema/define-collection.ts'
+import { type Collection, StoreCollection } from './collection.ts'
+import type { CollectionState } from './collection-state.ts'
+import type { QueueStats } from './commit-queue.ts'
+import { closeOnSignals, drainOnExit, forgetOnExit } from './process-exit.ts'
+import type { StoreCore } from './store-core.ts'
+import { StoreSyncCollection, SYNC_TIMEOUT_MS, type SyncScope } from './sync-store.ts'
+import { gatherTransaction, type TransactionScope } from './transaction.ts'
+
+export interface SqlOptions {
+  /** Which database file to ask; default `state`. */
+  readonly file?: DatabaseFile
+  /** A larger result rejects with `RESULT_TOO_LARGE`; default 10,000. */
+  readonly maxRows?: number
+}
+
+export type SqlParameter = string | number | boolean | null
+
+/** What `stats` reports: counters and gauges of this process, without asking the worker. */
+export interface StoreStats extends QueueStats {
+  /** The queue of bulk data, apart from that of state. */
+  readonly market: QueueStats
+  readonly hotDocuments: Readonly<Record<string, number>>
+  readonly workerRestarts: number
+}
+
+/** What `status` reports: the above, and what the worker knows. */
+export interface StoreStatus extends WorkerStatus {
+  readonly dir: string
+  readonly storeId: string
+  readonly stats: StoreStats
+}
+
+export interface StoreEvents {
+  /** A worker died and was replaced; nothing accepted was lost. */
+  readonly restart: (cause: StoreError) => void
+  /** The store can't go on; pending writes were rejected. */
+  readonly failure: (error: StoreError) => void
+}
+
+/** What every store can do beside its collections. */
+export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
+  readonly dir: string
+  readonly storeId: string
+  /** True when this open made the store. */
+  readonly created: boolean
+  /** File names of keyring copies that were lost or damaged and have been restored from the other one. */
+  readonly restoredKeyringCopies: readonly string[]
+  /** Names of migrations this open applied. */
+  readonly appliedMigrations: readonly string[]
+  /** The blocking twin, for start-up, shutdown and scripts. */
+  readonly sync: SyncScope<Cs>
+  /**
+   * Gathers writes in a synchronous callback and commits them whole or not at all. Resolves to the callback's result
+   * when durable. Rejects with what the callback throws, or like `put`.
+   *
+   * @example
+   * await store.transaction((tx) => {
+   *   tx.fills.insert(fill)
+   *   tx.orders.put({ ...order, state: 'filled' })
+   *   tx.positions.put(position)
+   * })
+   */
+  transaction<T>(callback: (tx: TransactionScope<Cs>) => T): Promise<T>
+  /**
+   * Read-only SQL over everything durable or accepted so far. Rejects with `INVALID_QUERY`, `RESULT_TOO_LARGE`.
+   *
+   * @example await store.sql('select symbol, count(*) n from orders where state = ? group by 1', ['filled'])
+   */
+  sql<R = SqlRow>(text: string, parameters?: readonly SqlParameter[], options?: SqlOptions): Promise<R[]>
+  /** Resolves when everything accepted so far is durable or has failed. */
+  flush(): Promise<void>
+  /** Resolves when the commit queues have room: what to await after `QUEUE_FULL`. */
+  ready(): Promise<void>
+  stats(): StoreStats
+  status(): Promise<StoreStatus>
+  /** Verifies page authentication, structure, foreign keys and file modes; an empty list is good news. */
+  check(): Promise<readonly CheckFinding[]>
+  /** Moves the write-ahead log into the database files and empties it. */
+  checkpoint(): Promise<void>
+  /** Any collection the store has, also one that this program does not define, as recorded in the store. */
+  collection(name: string): Collection<AnyCollection>
+  readonly collectionNames: readonly string[]
+  on<E extends keyof StoreEvents>(event: E, listener: StoreEvents[E]): () => void
+  /** Makes everything accepted durable, checkpoints, and ends the worker. Safe to call twice. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** A store with the built-in collections and those of `C` as properties. */
+export type Store<C extends Readonly<Record<string, AnyCollection>> = Record<never, never>> = StoreBase<
+  BuiltInCollections & C
+> & {
+  readonly [K in keyof (BuiltInCollections & C)]: Collection<(BuiltInCollections & C)[K]>
+}
+
+export interface OpenedStore {
+  readonly dir: string
+  readonly storeId: string
+  readonly created: boolean
+  readonly restoredKeyringCopies: readonly string[]
+  readonly appliedMigrations: readonly string[]
+  readonly core: StoreCore
+  /** By property name. */
+  readonly states: ReadonlyMap<string, CollectionState>
+  /** By collection name: the above, and those the store has recorded besides. */
+  readonly allStates: ReadonlyMap<string, CollectionState>
+  readonly closeOnSignals: boolean
+}
+
+const DEFAULT_MAX_ROWS = 10_000
+
+export class HoldfastStore {
+  readonly dir: string
+  readonly storeId: string
+  readonly created: boolean
+  readonly restoredKeyringCopies: readonly string[]
+  readonly appliedMigrations: readonly string[]
+  readonly sync: Readonly<Record<string, unknown>>
+  readonly #core: StoreCore
+  readonly #states: ReadonlyMap<string, CollectionState>
+  readonly #allStates: ReadonlyMap<string, CollectionState>
+  readonly #listeners = { restart: new Set<StoreEvents['restart']>(), failure: new Set<StoreEvents['failure']>() }
+  readonly #undoSignals: () => void
+  #closing: Promise<void> | undefined
+
+  constructor(opened: OpenedStore) {
+    this.dir = opened.dir
+    this.storeId = opened.storeId
+    this.created = opened.created
+    this.restoredKeyringCopies = opened.restoredKeyringCopies
+    this.appliedMigrations = opened.appliedMigrations
+    this.#core = opened.core
+    this.#states = opened.states
+    this.#allStates = opened.allStates
+    const sync: Record<string, unknown> = { flush: () => this.#core.drainSync(SYNC_TIMEOUT_MS) }
+    for (const [name, state] of opened.states) {
+      Object.defineProperty(this, name, { value: new StoreCollection(opened.core, state), enumerable: true })
+      sync[name] = new StoreSyncCollection(opened.core, state)
+    }
+    this.sync = Object.freeze(sync)
+    drainOnExit(opened.core)
+    this.#undoSignals = opened.closeOnSignals ? closeOnSignals(() => this.close()) : () => undefined
+  }
+
+  get collectionNames(): readonly string[] {
+    return [...this.#allStates.keys()]
+  }
+
+  async transaction<T>(callback: (scope: never) => T): Promise<T> {
+    let result: T | undefined
+    const operations = gatherTransaction(this.#states, (scope) => {
+      result = callback(scope)
+      return result
+    })
+    await this.#core.accept(operations)
+    return result as T
+  }
+
+  async sql(text: string, parameters: readonly SqlParameter[] = [], options: SqlOptions = {}): Promise<SqlRow[]> {
+    this.#core.assertOpen()
+    const { file = 'state', maxRows = DEFAULT_MAX_ROWS } = options
+    const queue = this.#core.queue(file)
+    await queue.settledThrough(queue.acceptedUnits)
+    return [...(await this.#core.supervisor.read('sql', { sql: text, parameters, file, maxRows }))]
+  }
+
+  async flush(): Promise<void> {
+    await this.#core.flush()
+  }
+
+  async ready(): Promise<void> {
+    this.#core.assertOpen()
+    for (const queue of this.#core.queues) await queue.room()
+  }
+
+  stats(): StoreStats {
+    const hot = [...this.#states.values()].filter((state) => state.mirror !== undefined)
+    return {
+      ...this.#core.queue('state').stats(),
+      market: this.#core.queue('market').stats(),
+      hotDocuments: Object.fromEntries(hot.map((state) => [state.spec.name, state.mirror?.size ?? 0])),
+      workerRestarts: this.#core.supervisor.restarts,
+    }
+  }
+
+  async status(): Promise<StoreStatus> {
+    this.#core.assertOpen()
+    const worker = await this.#core.supervisor.read('status')
+    return { dir: this.dir, storeId: this.storeId, ...worker, stats: this.stats() }
+  }
+
+  async check(): Promise<readonly CheckFinding[]> {
+    this.#core.assertOpen()
+    return await this.#core.supervisor.read('check')
+  }
+
+  async checkpoint(): Promise<void> {
+    this.#core.assertOpen()
+    await this.#core.supervisor.read('checkpoint')
+  }
+
+  collection(name: string): StoreCollection {
+    const state = this.#allStates.get(name)
+    if (state === undefined) {
+      throw new StoreError(
+        'UNKNOWN_COLLECTION',
+        `There is no collection "${name}". There are: ${this.collectionNames.join(', ')}.`,
+        {
+          details: { collection: name },
+        },
+      )
+    }
+    return new StoreCollection(this.#core, state)
+  }
+
+  on<E extends keyof StoreEvents>(event: E, listener: StoreEvents[E]): () => void {
+    const listeners = this.#listeners[event] as Set<StoreEvents[E]>
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  emit(event: keyof StoreEvents, error: StoreError): void {
+    for (const listener of this.#listeners[event]) listener(error)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#core.markClosed()
+    this.#undoSignals()
+    try {
+      await this.#core.flush()
+      await this.#core.supervisor.close()
+    } finally {
+      forgetOnExit(this.#core)
+    }
+  }
+}

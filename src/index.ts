@@ -1,0 +1,67 @@
+/**
+ * Holdfast: an encrypted-at-rest state store for Node trading processes.
+ *
+ * @packageDocumentation
+ */
+export { z } from 'zod'
+export type {
+  ColdCollection,
+  Collection,
+  CollectionWrites,
+  Entry,
+  HotCollection,
+  KeyValueCollection,
+  PartlyHotCollection,
+  RevealOptions,
+  SealedCollection,
+  WriteOptions,
+} from './client/collection.ts'
+export type { ChangeEvent, ChangeListener } from './client/collection-state.ts'
+export type { LatencySummary, QueueLimits, QueueStats } from './client/commit-queue.ts'
+export { type OpenStoreOptions, openStore } from './client/open-store.ts'
+export type {
+  SqlOptions,
+  SqlParameter,
+  Store,
+  StoreBase,
+  StoreEvents,
+  StoreStats,
+  StoreStatus,
+} from './client/store.ts'
+export type { SyncCollection, SyncScope } from './client/sync-store.ts'
+export type { TransactionCollection, TransactionScope } from './client/transaction.ts'
+export type {
+  CheckFinding,
+  Durability,
+  FileStatus,
+  KdfCostOptions,
+  SqlRow,
+  SqlValue,
+  WorkerStatus,
+} from './protocol/methods.ts'
+export {
+  isStoreError,
+  STORE_ERROR_CODES,
+  StoreError,
+  type StoreErrorCode,
+  type StoreErrorDetails,
+} from './protocol/store-error.ts'
+export {
+  OPEN_ORDER_STATES,
+  TERMINAL_ORDER_STATES,
+} from './schema/built-in/trading.ts'
+export { type BuiltInCollections, builtInCollections } from './schema/built-in-collections.ts'
+export { type Decimal, decimal, timestampMs } from './schema/decimal.ts'
+export {
+  type AnyCollection,
+  type CollectionDefinition,
+  type CollectionOptions,
+  type CollectionSpec,
+  type DatabaseFile,
+  type DocumentOf,
+  defineCollection,
+  type HotWhile,
+  type InputOf,
+} from './schema/define-collection.ts'
+export type { DeepReadonly, JsonValue } from './schema/json.ts'
+export type { Condition, Query, Where } from './schema/query.ts'

@@ -1,0 +1,147 @@
+/**
+ * Writes as they cross to the worker.
+ *
+ * A batch first travels in its fast form (`Batch`): operations of the same kind on the same collection sit side by
+ * side, so that the worker runs one multi-row statement for many documents. When any of them fails, the worker rolls
+ * the whole transaction back and the client sends the same operations again unit by unit (`UnitBatch`), where a
+ * savepoint around each unit finds the one at fault and lets the others through.
+ */
+import type { DatabaseFile } from '../schema/define-collection.ts'
+import type { SerializedError } from './store-error.ts'
+
+export type WriteKind = 'put' | 'insert' | 'delete'
+
+/** One operation. `json` is the document, null for a delete; `ifVersion` guards put and delete. */
+export interface WireOperation {
+  readonly collection: string
+  readonly kind: WriteKind
+  readonly key: string
+  readonly json: string | null
+  readonly ifVersion: number | null
+}
+
+/** Operations of one kind on one collection, in order. `documents` is empty for deletes. */
+export interface Segment {
+  readonly collection: string
+  readonly kind: WriteKind
+  readonly keys: readonly string[]
+  readonly documents: readonly string[]
+  /** Set for the only operation of a guarded segment. */
+  readonly ifVersion: number | null
+}
+
+/**
+ * A document whose stored sequence proves that the batch was applied: the last write of its key in this batch. A
+ * batch of deletes alone has none and is recorded in the sessions table instead.
+ */
+export interface Witness {
+  readonly collection: string
+  readonly key: string
+}
+
+interface BatchHead {
+  readonly file: DatabaseFile
+  /** Rising over the life of the store; see `sequence.ts`. */
+  readonly sequence: number
+}
+
+export interface Batch extends BatchHead {
+  readonly segments: readonly Segment[]
+  readonly witness: Witness | null
+}
+
+export interface UnitBatch extends BatchHead {
+  readonly units: readonly (readonly WireOperation[])[]
+}
+
+export interface UnitFailure {
+  /** Index into `UnitBatch.units`. */
+  readonly unit: number
+  readonly error: SerializedError
+}
+
+/** `conflict`: nothing was written; send the batch again unit by unit. */
+export type CommitResult = { readonly outcome: 'committed' } | { readonly outcome: 'conflict' }
+
+export interface UnitCommitResult {
+  readonly failures: readonly UnitFailure[]
+}
+
+/** Orders operations into segments: neighbours where that changes nothing, never across a write to the same key. */
+export function segmentOperations(operations: readonly WireOperation[]): Segment[] {
+  const segments: MutableSegment[] = []
+  const latestOf = new Map<string, CollectionSegments>()
+  for (const operation of operations) {
+    let state = latestOf.get(operation.collection)
+    if (state === undefined) {
+      state = { open: new Map(), lastSegmentOfKey: undefined, segments: [] }
+      latestOf.set(operation.collection, state)
+    }
+    place(operation, state, segments)
+  }
+  return segments
+}
+
+interface MutableSegment extends Segment {
+  readonly keys: string[]
+  readonly documents: string[]
+}
+
+interface CollectionSegments {
+  /** The segment of each kind that still takes operations. */
+  readonly open: Map<WriteKind, number>
+  /** Index of the last segment that writes a key; built when a second kind of operation shows up. */
+  lastSegmentOfKey: Map<string, number> | undefined
+  /** This collection's segments, in order. */
+  readonly segments: MutableSegment[]
+}
+
+function place(operation: WireOperation, state: CollectionSegments, all: MutableSegment[]): void {
+  const { kind, key } = operation
+  if (state.lastSegmentOfKey === undefined && state.segments.length > 0) {
+    const only = state.segments[0] as MutableSegment
+    if (only.kind === kind && only.ifVersion === null && operation.ifVersion === null) {
+      append(only, operation)
+      return
+    }
+    state.lastSegmentOfKey = new Map(only.keys.map((each) => [each, 0]))
+  }
+  const openIndex = operation.ifVersion === null ? state.open.get(kind) : undefined
+  const lastIndex = state.lastSegmentOfKey?.get(key) ?? -1
+  let index: number
+  if (openIndex !== undefined && lastIndex <= openIndex) {
+    index = openIndex
+    append(state.segments[openIndex] as MutableSegment, operation)
+  } else {
+    index = state.segments.length
+    const segment: MutableSegment = {
+      collection: operation.collection,
+      kind,
+      keys: [],
+      documents: [],
+      ifVersion: operation.ifVersion,
+    }
+    append(segment, operation)
+    state.segments.push(segment)
+    all.push(segment)
+    if (operation.ifVersion === null) state.open.set(kind, index)
+  }
+  state.lastSegmentOfKey?.set(key, index)
+}
+
+function append(segment: MutableSegment, operation: WireOperation): void {
+  segment.keys.push(operation.key)
+  if (operation.json !== null) segment.documents.push(operation.json)
+}
+
+/** The last operation whose document will still be there after the batch, if any. */
+export function findWitness(operations: readonly WireOperation[]): Witness | null {
+  const deletedLater = new Set<string>()
+  for (let index = operations.length - 1; index >= 0; index--) {
+    const { collection, kind, key } = operations[index] as WireOperation
+    const id = `${collection}\u0000${key}`
+    if (kind === 'delete') deletedLater.add(id)
+    else if (!deletedLater.has(id)) return { collection, key }
+  }
+  return null
+}

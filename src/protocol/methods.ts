@@ -1,0 +1,156 @@
+/**
+ * The one method map of the thread boundary: the worker implements it, the client's typed link and its blocking twin
+ * are derived from it. Requests and results are plain data; large results travel as one JSON text a page, which costs
+ * the receiving thread a single parse and no clone of thousands of objects.
+ */
+import type { CollectionSpec, DatabaseFile } from '../schema/define-collection.ts'
+import type { QueryWire, WhereWire } from '../schema/query.ts'
+import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
+
+export type Durability = 'full' | 'normal'
+
+/** Cost of argon2id for a new keyring (RFC 9106). */
+export interface KdfCostOptions {
+  readonly memoryKiB: number
+  readonly iterations: number
+  readonly parallelism: number
+}
+
+export interface OpenRequest {
+  readonly dir: string
+  readonly create: boolean
+  readonly readOnly: boolean
+  readonly password: Uint8Array
+  readonly durability: Durability
+  readonly kdfCost: KdfCostOptions | null
+  readonly collections: readonly CollectionSpec[]
+  /** Folder of the built-in migrations, and of the user's own. */
+  readonly migrationsDir: string
+  readonly userMigrationsDir: string | null
+  /** `rehearse` runs pending migrations, rolls them back and then refuses like `refuse`. */
+  readonly migrate: 'apply' | 'refuse' | 'rehearse'
+  readonly session: number | null
+}
+
+export interface OpenResult {
+  readonly storeId: string
+  readonly created: boolean
+  readonly session: number
+  readonly appliedMigrations: readonly string[]
+  /** File names of keyring copies that were missing or damaged and have been restored from the other one. */
+  readonly restoredKeyringCopies: readonly string[]
+  /** Every collection the store has a table for, also those this open did not define. */
+  readonly collections: readonly CollectionSpec[]
+}
+
+export interface HydrateRequest {
+  readonly collection: string
+  /** Row id to go on after; 0 for the first page. */
+  readonly after: number
+}
+
+/** `json` is an array of `[version, document]`; `last` is the row id to go on after, null at the end. */
+export interface HydratePage {
+  readonly json: string
+  readonly last: number | null
+}
+
+export interface PageRequest {
+  readonly collection: string
+  readonly query: QueryWire
+  /** Where the page before ended; null for the first. */
+  readonly cursor: PageCursor | null
+  readonly maxRows: number
+}
+
+export interface PageCursor {
+  readonly value: string | number | null
+  readonly id: number
+}
+
+/** `json` is an array of documents; `cursor` is null when there is no more. */
+export interface Page {
+  readonly json: string
+  readonly count: number
+  readonly cursor: PageCursor | null
+}
+
+export interface EntryWire {
+  readonly json: string
+  readonly version: number
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly sequence: number
+}
+
+export type SqlValue = string | number | null | Uint8Array
+export type SqlRow = Readonly<Record<string, SqlValue>>
+
+export interface SqlRequest {
+  readonly sql: string
+  readonly parameters: readonly (string | number | boolean | null)[]
+  readonly file: DatabaseFile
+  readonly maxRows: number
+}
+
+export interface RevealRequest {
+  readonly collection: string
+  readonly key: string
+  readonly actor: string
+  readonly reason: string
+}
+
+export interface FileStatus {
+  readonly databaseBytes: number
+  readonly walBytes: number
+  readonly commits: number
+  readonly checkpoints: number
+  readonly commitMs: number
+  readonly checkpointMs: number
+}
+
+export interface WorkerStatus {
+  readonly files: Readonly<Record<DatabaseFile, FileStatus>>
+  readonly readsActive: number
+  readonly readsWaiting: number
+  readonly migrations: readonly { readonly origin: string; readonly number: number; readonly name: string }[]
+}
+
+export interface CheckFinding {
+  readonly severity: 'error' | 'warning'
+  readonly subject: string
+  readonly problem: string
+  readonly remedy: string
+}
+
+export interface AppliedRequest {
+  readonly file: DatabaseFile
+  readonly sequence: number
+  readonly witness: Witness | null
+}
+
+/** `applied: false`: send it again. Failures are those of a batch that was committed unit by unit. */
+export type AppliedResult = { readonly applied: false } | ({ readonly applied: true } & UnitCommitResult)
+
+/** Everything the worker can be asked. Every method answers once and never shares state with the caller. */
+export interface StoreWorkerMethods {
+  open(request: OpenRequest): Promise<OpenResult>
+  hydrate(request: HydrateRequest): Promise<HydratePage>
+  commit(batch: Batch): Promise<CommitResult>
+  commitUnits(batch: UnitBatch): Promise<UnitCommitResult>
+  wasApplied(request: AppliedRequest): Promise<AppliedResult>
+  get(request: { readonly collection: string; readonly key: string }): Promise<string | null>
+  entry(request: { readonly collection: string; readonly key: string }): Promise<EntryWire | null>
+  page(request: PageRequest): Promise<Page>
+  count(request: { readonly collection: string; readonly where: WhereWire }): Promise<number>
+  sql(request: SqlRequest): Promise<readonly SqlRow[]>
+  reveal(request: RevealRequest): Promise<Readonly<Record<string, string | null>>>
+  checkpoint(): Promise<void>
+  check(): Promise<readonly CheckFinding[]>
+  status(): Promise<WorkerStatus>
+  close(): Promise<void>
+}
+
+export type MethodName = keyof StoreWorkerMethods
+export type RequestOf<M extends MethodName> = Parameters<StoreWorkerMethods[M]>
+export type ResultOf<M extends MethodName> = Awaited<ReturnType<StoreWorkerMethods[M]>>

@@ -1,0 +1,490 @@
+/**
+ * The one writer of a database file. A batch is one transaction and one fsync. The fast path groups documents into
+ * multi-row statements; when anything in it fails the transaction is rolled back whole and the same operations come
+ * again unit by unit, each inside a savepoint.
+ *
+ * A batch that is a single statement commits by itself: three round trips through libuv's pool less.
+ */
+
+import type {
+  Batch,
+  CommitResult,
+  Segment,
+  UnitBatch,
+  UnitCommitResult,
+  UnitFailure,
+  WireOperation,
+} from '../protocol/batch.ts'
+import type { AppliedRequest, AppliedResult } from '../protocol/methods.ts'
+import { deserializeError, type SerializedError, StoreError, serializeError } from '../protocol/store-error.ts'
+import type { CollectionSpec } from '../schema/define-collection.ts'
+import { type BindValue, type Connection, DriverError, type queryOnce } from './driver.ts'
+import { failpoint } from './failpoint.ts'
+import { toStoreError } from './io-error.ts'
+import { quoteName, quoteText } from './quote.ts'
+import type { SealedFields } from './sealed-fields.ts'
+import { StatementCache } from './statement-cache.ts'
+
+/** Rows per multi-row statement, largest first; a prepared statement is kept for each. */
+const CHUNK_ROWS = [256, 64, 16, 4, 1] as const
+
+export interface CommitterOptions {
+  readonly connection: Connection
+  readonly collections: ReadonlyMap<string, CollectionSpec>
+  readonly sealedFields: SealedFields
+  readonly session: number
+  readonly dir: string
+}
+
+export interface CommitterStatus {
+  readonly commits: number
+  readonly commitMs: number
+  /** Estimate of what went into the WAL: the pages of a commit, and its documents with their keys. */
+  readonly writtenBytes: number
+}
+
+const COMMIT_OVERHEAD_BYTES = 12 * 1024
+
+export interface AuditEntry {
+  readonly actor: string
+  readonly event: string
+  readonly data: Readonly<Record<string, string>>
+}
+
+export class Committer {
+  readonly #connection: Connection
+  readonly #statements: StatementCache
+  readonly #collections: ReadonlyMap<string, CollectionSpec>
+  readonly #sealedFields: SealedFields
+  readonly #session: number
+  readonly #dir: string
+  #tail: Promise<unknown> = Promise.resolve()
+  #lastSequence = 0
+  #commits = 0
+  #commitMs = 0
+  #writtenBytes = 0
+
+  constructor(options: CommitterOptions) {
+    this.#connection = options.connection
+    this.#statements = new StatementCache(options.connection)
+    this.#collections = options.collections
+    this.#sealedFields = options.sealedFields
+    this.#session = options.session
+    this.#dir = options.dir
+  }
+
+  get status(): CommitterStatus {
+    return { commits: this.#commits, commitMs: this.#commitMs, writtenBytes: this.#writtenBytes }
+  }
+
+  commit(batch: Batch): Promise<CommitResult> {
+    return this.exclusively(() => this.#commitFast(batch))
+  }
+
+  commitUnits(batch: UnitBatch): Promise<UnitCommitResult> {
+    return this.exclusively(() => this.#commitByUnit(batch))
+  }
+
+  wasApplied(request: AppliedRequest): Promise<AppliedResult> {
+    return this.exclusively(() => this.#wasApplied(request))
+  }
+
+  /** Appends an entry to the audit trail in a transaction of its own; durable when it resolves. */
+  audit(entry: AuditEntry): Promise<void> {
+    return this.exclusively(() =>
+      this.#inTransaction(async () => {
+        const sql = 'INSERT INTO "_audit" ("at", "actor", "event", "data") VALUES (?, ?, ?, ?)'
+        await this.#run(sql, [Date.now(), entry.actor, entry.event, JSON.stringify(entry.data)])
+      }),
+    )
+  }
+
+  /** Runs `work` while no commit is under way; commits that arrive meanwhile wait in order. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work)
+    this.#tail = result.catch(() => undefined)
+    return result
+  }
+
+  async close(): Promise<void> {
+    await this.exclusively(async () => {
+      await this.#statements.clear()
+      await this.#connection.close()
+    })
+  }
+
+  async #commitFast(batch: Batch): Promise<CommitResult> {
+    this.#assertNext(batch.sequence)
+    const startedAt = performance.now()
+    const now = Date.now()
+    try {
+      const [only, second] = batch.segments
+      if (only !== undefined && second === undefined && batch.witness !== null && this.#isOneStatement(only)) {
+        await this.#writeSegment(only, batch.sequence, now)
+      } else {
+        await this.#inTransaction(async () => {
+          failpoint('commit:begun')
+          for (const segment of batch.segments) await this.#writeSegment(segment, batch.sequence, now)
+          if (batch.witness === null) await this.#recordBatch(batch.sequence, [], null)
+          failpoint('commit:before-commit')
+        })
+      }
+    } catch (error) {
+      if (isConflict(error)) return { outcome: 'conflict' }
+      throw await toStoreError(error, this.#dir)
+    }
+    this.#applied(batch.sequence, startedAt)
+    failpoint('commit:after-commit')
+    return { outcome: 'committed' }
+  }
+
+  #isOneStatement(segment: Segment): boolean {
+    const spec = this.#spec(segment.collection)
+    return (CHUNK_ROWS as readonly number[]).includes(segment.keys.length) && spec.sealed.length === 0
+  }
+
+  async #commitByUnit(batch: UnitBatch): Promise<UnitCommitResult> {
+    this.#assertNext(batch.sequence)
+    const startedAt = performance.now()
+    const resumed = await this.#unitProgress(batch.sequence)
+    if (resumed !== null) return await this.#commitEachUnitAlone(batch, resumed, startedAt)
+    const failures: UnitFailure[] = []
+    try {
+      await this.#inTransaction(async () => {
+        for (const [index, unit] of batch.units.entries()) {
+          const error = await this.#tryUnit(unit, batch.sequence)
+          if (error !== null) failures.push({ unit: index, error })
+        }
+        await this.#recordBatch(batch.sequence, failures, null)
+        failpoint('units:before-commit')
+      })
+    } catch (error) {
+      if (!(error instanceof DriverError) || error.code !== 'CONSTRAINT') throw await toStoreError(error, this.#dir)
+      return await this.#commitEachUnitAlone(batch, { unitsDone: 0, failures: [] }, startedAt)
+    }
+    this.#applied(batch.sequence, startedAt)
+    failpoint('units:after-commit')
+    return { failures }
+  }
+
+  /**
+   * A deferred constraint this module knows nothing of, such as one from a user's migration, shows up only at COMMIT.
+   * A transaction for each unit finds the one at fault. Each records how far the batch has come, so that the same
+   * batch sent again after a crash goes on behind it.
+   */
+  async #commitEachUnitAlone(batch: UnitBatch, from: UnitProgress, startedAt: number): Promise<UnitCommitResult> {
+    const failures = [...from.failures]
+    for (let index = from.unitsDone; index < batch.units.length; index++) {
+      const unit = batch.units[index] as readonly WireOperation[]
+      const refusal = await this.#commitUnitAlone(unit, batch.sequence, { unitsDone: index + 1, failures })
+      if (refusal !== null) failures.push({ unit: index, error: refusal })
+      failpoint('units:between')
+    }
+    await this.#inTransaction(() => this.#recordBatch(batch.sequence, failures, null))
+    this.#applied(batch.sequence, startedAt)
+    return { failures }
+  }
+
+  async #commitUnitAlone(
+    unit: readonly WireOperation[],
+    sequence: number,
+    progress: UnitProgress,
+  ): Promise<SerializedError | null> {
+    try {
+      await this.#inTransaction(async () => {
+        const error = await this.#tryUnit(unit, sequence)
+        if (error !== null) throw deserializeError(error)
+        await this.#recordBatch(sequence, progress.failures, progress.unitsDone)
+      })
+      return null
+    } catch (error) {
+      if (!isConflict(error)) throw await toStoreError(error, this.#dir)
+      return serializeError(await toStoreError(error, this.#dir))
+    }
+  }
+
+  /** How far a batch sent before a crash had come, or null when it was not begun unit by unit. */
+  async #unitProgress(sequence: number): Promise<UnitProgress | null> {
+    const recorded = await this.#recordedBatch()
+    if (recorded.sequence !== sequence || recorded.unitsDone === null) return null
+    return { unitsDone: recorded.unitsDone, failures: recorded.failures }
+  }
+
+  /** Null when the unit is written; otherwise its error, with nothing of it left. */
+  async #tryUnit(unit: readonly WireOperation[], sequence: number): Promise<SerializedError | null> {
+    const now = Date.now()
+    await this.#run('SAVEPOINT unit')
+    try {
+      for (const operation of unit) await this.#writeOperation(operation, sequence, now)
+      for (const operation of unit) await this.#assertReferences(operation)
+      await this.#run('RELEASE unit')
+      return null
+    } catch (error) {
+      if (!(error instanceof StoreError) && !isConflict(error)) throw error
+      await this.#run('ROLLBACK TO unit')
+      await this.#run('RELEASE unit')
+      return serializeError(await toStoreError(error, this.#dir))
+    }
+  }
+
+  async #wasApplied({ sequence, witness }: AppliedRequest): Promise<AppliedResult> {
+    const recorded = await this.#recordedBatch()
+    if (recorded.sequence === sequence && recorded.unitsDone === null)
+      return { applied: true, failures: recorded.failures }
+    if (recorded.sequence > sequence) return { applied: true, failures: [] }
+    if (witness === null) return { applied: false }
+    const table = quoteName(this.#spec(witness.collection).name)
+    const [row] = await this.#query(`SELECT "_sequence" AS "sequence" FROM ${table} WHERE "_key" = ?`, [witness.key])
+    if (row !== undefined && Number(row.sequence) >= sequence) return { applied: true, failures: [] }
+    return { applied: false }
+  }
+
+  #assertNext(sequence: number): void {
+    if (sequence <= this.#lastSequence) {
+      throw new StoreError('INTERNAL', 'A batch came out of order. Please report it.', {
+        details: { sequence, lastSequence: this.#lastSequence },
+      })
+    }
+  }
+
+  #applied(sequence: number, startedAt: number): void {
+    this.#lastSequence = sequence
+    this.#commits += 1
+    this.#writtenBytes += COMMIT_OVERHEAD_BYTES
+    this.#commitMs += performance.now() - startedAt
+  }
+
+  async #inTransaction(work: () => Promise<void>): Promise<void> {
+    await this.#run('BEGIN IMMEDIATE')
+    try {
+      await work()
+      await this.#run('COMMIT')
+    } catch (error) {
+      await this.#rollBack()
+      throw error
+    }
+  }
+
+  /** SQLite has already rolled back after a full disk or an I/O error; a second ROLLBACK is then an error of no interest. */
+  async #rollBack(): Promise<void> {
+    try {
+      await this.#run('ROLLBACK')
+    } catch (error) {
+      if (!(error instanceof DriverError)) throw error
+    }
+  }
+
+  async #writeSegment(segment: Segment, sequence: number, now: number): Promise<void> {
+    const spec = this.#spec(segment.collection)
+    if (segment.ifVersion !== null || spec.sealed.length > 0) {
+      for (let index = 0; index < segment.keys.length; index++) {
+        const operation: WireOperation = {
+          collection: segment.collection,
+          kind: segment.kind,
+          key: segment.keys[index] as string,
+          json: segment.documents[index] ?? null,
+          ifVersion: segment.ifVersion,
+        }
+        await this.#writeOperation(operation, sequence, now)
+      }
+      return
+    }
+    let offset = 0
+    while (offset < segment.keys.length) {
+      const rows = largestChunk(segment.keys.length - offset)
+      if (segment.kind === 'delete') {
+        await this.#run(deleteSql(spec, rows), segment.keys.slice(offset, offset + rows))
+      } else {
+        const parameters: BindValue[] = [now, sequence]
+        for (let index = offset; index < offset + rows; index++) {
+          const json = segment.documents[index] as string
+          parameters.push(segment.keys[index] as string, json)
+          this.#writtenBytes += json.length
+        }
+        await this.#run(segment.kind === 'put' ? putSql(spec, rows) : insertSql(spec, rows), parameters)
+      }
+      offset += rows
+    }
+  }
+
+  /** One operation by itself, with its own precise error. */
+  async #writeOperation(operation: WireOperation, sequence: number, now: number): Promise<void> {
+    const spec = this.#spec(operation.collection)
+    const { kind, key, ifVersion } = operation
+    if (kind === 'insert' || ifVersion !== null) {
+      const version = await this.#storedVersion(spec, key)
+      if (kind === 'insert' && version !== 0) throw alreadyExists(spec, key)
+      if (ifVersion !== null && version !== ifVersion) throw versionConflict(spec, key, ifVersion, version)
+    }
+    if (kind === 'delete') {
+      await this.#run(deleteSql(spec, 1), [key])
+      return
+    }
+    const json =
+      spec.sealed.length === 0
+        ? (operation.json as string)
+        : this.#sealedFields.seal(spec, key, operation.json as string, await this.#storedDocument(spec, key))
+    try {
+      await this.#run(putSql(spec, 1), [now, sequence, key, json])
+    } catch (error) {
+      if (error instanceof DriverError && error.code === 'CONSTRAINT') throw await this.#explain(spec, key, json, error)
+      throw error
+    }
+  }
+
+  async #storedVersion(spec: CollectionSpec, key: string): Promise<number> {
+    const sql = `SELECT "_version" AS "version" FROM ${quoteName(spec.name)} WHERE "_key" = ?`
+    const [row] = await this.#query(sql, [key])
+    return row === undefined ? 0 : Number(row.version)
+  }
+
+  async #storedDocument(spec: CollectionSpec, key: string): Promise<string | null> {
+    const [row] = await this.#query(`SELECT "_doc" AS "doc" FROM ${quoteName(spec.name)} WHERE "_key" = ?`, [key])
+    return row === undefined ? null : String(row.doc)
+  }
+
+  /** Which unique field another document already has. */
+  async #explain(spec: CollectionSpec, key: string, json: string, cause: DriverError): Promise<StoreError> {
+    for (const field of spec.unique) {
+      const sql = `SELECT 1 FROM ${quoteName(spec.name)} WHERE ${quoteName(field)} = (? ->> ${quoteText(`$.${field}`)}) AND "_key" <> ?`
+      const rows = await this.#query(sql, [json, key])
+      if (rows.length > 0) {
+        return new StoreError('CONSTRAINT', `Another document in "${spec.name}" already has this "${field}".`, {
+          details: { collection: spec.name, key, field },
+          cause,
+        })
+      }
+    }
+    return new StoreError('CONSTRAINT', `A constraint of "${spec.name}" refused the document.`, {
+      details: { collection: spec.name, key },
+      cause,
+    })
+  }
+
+  /** Foreign keys are checked by SQLite at COMMIT; inside a savepoint this finds the unit that breaks them. */
+  async #assertReferences(operation: WireOperation): Promise<void> {
+    const spec = this.#spec(operation.collection)
+    const table = quoteName(spec.name)
+    if (operation.kind !== 'delete') {
+      for (const [field, parent] of Object.entries(spec.references)) {
+        const column = `${table}.${quoteName(field)}`
+        const sql = `SELECT 1 FROM ${table} WHERE "_key" = ? AND ${column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ${quoteName(parent)} p WHERE p."_key" = ${column})`
+        if ((await this.#query(sql, [operation.key])).length > 0) {
+          throw new StoreError(
+            'CONSTRAINT',
+            `"${field}" of this document in "${spec.name}" names nothing in "${parent}". Write that document first, or in the same transaction.`,
+            { details: { collection: spec.name, key: operation.key, field, references: parent } },
+          )
+        }
+      }
+      return
+    }
+    for (const child of this.#collections.values()) {
+      for (const [field, parent] of Object.entries(child.references)) {
+        if (parent !== spec.name) continue
+        const sql = `SELECT 1 FROM ${quoteName(child.name)} WHERE ${quoteName(field)} = ?1 AND NOT EXISTS (SELECT 1 FROM ${table} WHERE "_key" = ?1) LIMIT 1`
+        if ((await this.#query(sql, [operation.key])).length > 0) {
+          throw new StoreError(
+            'CONSTRAINT',
+            `Documents in "${child.name}" still refer to this one in "${spec.name}" by "${field}". Delete them first, or in the same transaction.`,
+            { details: { collection: spec.name, key: operation.key, field, referencedBy: child.name } },
+          )
+        }
+      }
+    }
+  }
+
+  async #recordBatch(sequence: number, failures: readonly UnitFailure[], unitsDone: number | null): Promise<void> {
+    const sql = 'UPDATE "_sessions" SET "sequence" = ?, "failures" = ?, "unitsDone" = ? WHERE "session" = ?'
+    await this.#run(sql, [sequence, JSON.stringify(failures), unitsDone, this.#session])
+  }
+
+  async #recordedBatch(): Promise<RecordedBatch> {
+    const sql = 'SELECT "sequence", "failures", "unitsDone" FROM "_sessions" WHERE "session" = ?'
+    const [row] = await this.#query(sql, [this.#session])
+    if (row === undefined)
+      throw new StoreError('INTERNAL', 'The session of this store is not recorded. Please report it.')
+    return {
+      sequence: Number(row.sequence),
+      failures: JSON.parse(String(row.failures)) as UnitFailure[],
+      unitsDone: row.unitsDone === null ? null : Number(row.unitsDone),
+    }
+  }
+
+  #spec(collection: string): CollectionSpec {
+    const spec = this.#collections.get(collection)
+    if (spec === undefined) throw new StoreError('UNKNOWN_COLLECTION', `There is no collection "${collection}".`)
+    return spec
+  }
+
+  async #run(sql: string, parameters: readonly BindValue[] = []): Promise<number> {
+    const statement = await this.#statements.prepare(sql)
+    return await statement.run(parameters)
+  }
+
+  #query(sql: string, parameters: readonly BindValue[]): ReturnType<typeof queryOnce> {
+    return this.#statements.prepare(sql).then((statement) => statement.all(parameters))
+  }
+}
+
+interface UnitProgress {
+  readonly unitsDone: number
+  readonly failures: readonly UnitFailure[]
+}
+
+interface RecordedBatch {
+  readonly sequence: number
+  readonly failures: readonly UnitFailure[]
+  /** Null once the batch is done. */
+  readonly unitsDone: number | null
+}
+
+const CONFLICT_CODES: ReadonlySet<string> = new Set([
+  'CONSTRAINT',
+  'ALREADY_EXISTS',
+  'VERSION_CONFLICT',
+  'INVALID_DOCUMENT',
+] as const)
+
+/** True for what one unit can be blamed for; a full disk or a damaged file is nobody's. */
+function isConflict(error: unknown): boolean {
+  return (error instanceof DriverError || error instanceof StoreError) && CONFLICT_CODES.has(error.code)
+}
+
+function largestChunk(rows: number): number {
+  return CHUNK_ROWS.find((size) => size <= rows) as number
+}
+
+const COLUMNS = '("_key", "_doc", "_version", "_createdAt", "_updatedAt", "_sequence")'
+
+/** Parameters: time, sequence, then key and document of each row. */
+function insertSql(spec: CollectionSpec, rows: number): string {
+  const values = Array.from({ length: rows }, (_, row) => `(?${3 + 2 * row}, ?${4 + 2 * row}, 1, ?1, ?1, ?2)`)
+  return `INSERT INTO ${quoteName(spec.name)} ${COLUMNS} VALUES ${values.join(', ')}`
+}
+
+function putSql(spec: CollectionSpec, rows: number): string {
+  return `${insertSql(spec, rows)} ON CONFLICT ("_key") DO UPDATE SET "_doc" = excluded."_doc", "_version" = "_version" + 1, "_updatedAt" = excluded."_updatedAt", "_sequence" = excluded."_sequence"`
+}
+
+function deleteSql(spec: CollectionSpec, rows: number): string {
+  return `DELETE FROM ${quoteName(spec.name)} WHERE "_key" IN (${Array(rows).fill('?').join(', ')})`
+}
+
+function alreadyExists(spec: CollectionSpec, key: string): StoreError {
+  return new StoreError(
+    'ALREADY_EXISTS',
+    `"${spec.name}" already has a document with this key. Use put to replace it.`,
+    {
+      details: { collection: spec.name, key },
+    },
+  )
+}
+
+function versionConflict(spec: CollectionSpec, key: string, expected: number, actual: number): StoreError {
+  return new StoreError(
+    'VERSION_CONFLICT',
+    `The document in "${spec.name}" is at version ${actual}, not ${expected}. Read it again and decide anew.`,
+    { details: { collection: spec.name, key, expected, actual } },
+  )
+}

@@ -1,0 +1,41 @@
+/** The worker thread: exposes the method map through Comlink, answers blocking requests, says when it is ready. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { expose } from 'comlink'
+import type { StoreWorkerMethods } from '../protocol/methods.ts'
+import { nodeEndpoint } from '../protocol/node-endpoint.ts'
+import type { SerializedError } from '../protocol/store-error.ts'
+import { isSyncRequest, READY_MESSAGE, type SyncAnswer, type WorkerBoot } from '../protocol/worker-boot.ts'
+import { createStoreWorker } from './store-worker.ts'
+
+const { syncPort, syncSignal } = workerData as WorkerBoot
+const signal = new Int32Array(syncSignal)
+const port = parentPort
+if (port === null) throw new Error('holdfast worker: not started as a worker thread')
+
+const worker = createStoreWorker()
+
+function wakeCaller(): void {
+  Atomics.add(signal, 0, 1)
+  Atomics.notify(signal, 0)
+}
+
+async function answer(method: keyof StoreWorkerMethods, request: readonly unknown[]): Promise<SyncAnswer> {
+  try {
+    const handler = worker[method] as (...request: readonly unknown[]) => Promise<unknown>
+    return { value: await handler(...request) }
+  } catch (error) {
+    return { error: error as SerializedError }
+  }
+}
+
+port.on('message', (message: unknown) => {
+  if (!isSyncRequest(message)) return
+  void answer(message.method, message.request).then((outcome) => {
+    syncPort.postMessage(outcome)
+    wakeCaller()
+  })
+})
+process.on('exit', wakeCaller)
+
+expose(worker, nodeEndpoint(port))
+port.postMessage(READY_MESSAGE)

@@ -1,0 +1,116 @@
+/** One database file of the store at work: its writer, its readers and its checkpointer. */
+import type { Durability, FileStatus } from '../protocol/methods.ts'
+import type { CollectionSpec, DatabaseFile } from '../schema/define-collection.ts'
+import { Checkpointer, fileBytes } from './checkpointer.ts'
+import { Committer } from './committer.ts'
+import { type Connection, type Driver, queryOnce } from './driver.ts'
+import { failpoint } from './failpoint.ts'
+import { openKeyedDatabase } from './keyed-database.ts'
+import { ReadPool } from './read-pool.ts'
+import type { SealedFields } from './sealed-fields.ts'
+import { databasePath } from './store-files.ts'
+
+const BUSY_TIMEOUT_MS = 10_000
+
+export interface FileBackendOptions {
+  readonly driver: Driver
+  readonly dir: string
+  readonly file: DatabaseFile
+  readonly key: Uint8Array
+  readonly durability: Durability
+  readonly collections: ReadonlyMap<string, CollectionSpec>
+  readonly sealedFields: SealedFields
+  readonly session: number
+  /** The connection that migrated the file; it becomes the writer. Null for a read-only store. */
+  readonly writer: Connection | null
+}
+
+export class FileBackend {
+  readonly file: DatabaseFile
+  readonly readers: ReadPool
+  readonly committer: Committer | null
+  readonly #checkpointer: Checkpointer | null
+  readonly #path: string
+
+  private constructor(options: FileBackendOptions, checkpointerConnection: Connection | null) {
+    const { driver, file, key, durability, writer } = options
+    this.file = file
+    this.#path = databasePath(options.dir, file)
+    this.readers = new ReadPool(() =>
+      openKeyedDatabase(driver, this.#path, {
+        key,
+        durability,
+        mode: 'read-only',
+        role: 'reader',
+        busyTimeoutMs: BUSY_TIMEOUT_MS,
+      }),
+    )
+    this.committer = writer === null ? null : new Committer({ ...options, connection: writer })
+    this.#checkpointer = null
+    if (this.committer !== null && checkpointerConnection !== null) {
+      const { committer } = this
+      this.#checkpointer = new Checkpointer({
+        connection: checkpointerConnection,
+        walPath: `${this.#path}-wal`,
+        writtenBytes: () => committer.status.writtenBytes,
+        exclusively: (work) => committer.exclusively(work),
+      })
+      this.#checkpointer.start()
+    }
+  }
+
+  static async start(options: FileBackendOptions): Promise<FileBackend> {
+    if (options.writer === null) return new FileBackend(options, null)
+    const checkpointerConnection = await openKeyedDatabase(options.driver, databasePath(options.dir, options.file), {
+      key: options.key,
+      durability: options.durability,
+      mode: 'read-write',
+      role: 'checkpointer',
+      busyTimeoutMs: BUSY_TIMEOUT_MS,
+    })
+    return new FileBackend(options, checkpointerConnection)
+  }
+
+  async checkpoint(): Promise<void> {
+    await this.#checkpointer?.truncate()
+  }
+
+  async status(): Promise<FileStatus> {
+    const committed = this.committer?.status ?? { commits: 0, commitMs: 0 }
+    const checkpointed = this.#checkpointer?.status ?? { checkpoints: 0, checkpointMs: 0 }
+    return {
+      databaseBytes: await fileBytes(this.#path),
+      walBytes: await fileBytes(`${this.#path}-wal`),
+      commits: committed.commits,
+      commitMs: committed.commitMs,
+      checkpoints: checkpointed.checkpoints,
+      checkpointMs: checkpointed.checkpointMs,
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.readers.close()
+    failpoint('close:before-checkpoint')
+    await this.checkpoint()
+    await this.#checkpointer?.close()
+    await this.committer?.close()
+  }
+}
+
+/** Gives the writer its session: the number that makes its batches' sequences rise above all before. */
+export async function recordSession(writer: Connection, session: number | null): Promise<number> {
+  if (session !== null) {
+    await queryOnce(writer, 'INSERT INTO "_sessions" ("session") VALUES (?) ON CONFLICT ("session") DO NOTHING', [
+      session,
+    ])
+    await queryOnce(writer, 'DELETE FROM "_sessions" WHERE "session" < ?', [session])
+    return session
+  }
+  const [row] = await queryOnce(
+    writer,
+    'INSERT INTO "_sessions" ("session") SELECT coalesce(max("session"), 0) + 1 FROM "_sessions" RETURNING "session"',
+  )
+  const next = Number(row?.session)
+  await queryOnce(writer, 'DELETE FROM "_sessions" WHERE "session" < ?', [next])
+  return next
+}

@@ -1,0 +1,505 @@
+/**
+ * The embedded backend: two SQLCipher files under one keyring. Opening goes lock, keyring, databases, migrations,
+ * session; each step that fails says which it was and has changed nothing before it.
+ */
+import { existsSync } from 'node:fs'
+import { DEFAULT_KDF_COST } from '../crypto/kdf.ts'
+import { createKeyring, type Keyring, type StoreKeys, unlockKeyring } from '../crypto/keyring.ts'
+import { readKeyring, restoreKeyringCopies, writeKeyring } from '../crypto/keyring-file.ts'
+import { passwordBytes } from '../crypto/password.ts'
+import { deriveSubKey } from '../crypto/sub-key.ts'
+import { withSecret, zero } from '../crypto/zero.ts'
+import type { Batch, CommitResult, UnitBatch, UnitCommitResult } from '../protocol/batch.ts'
+import type {
+  AppliedRequest,
+  AppliedResult,
+  CheckFinding,
+  EntryWire,
+  HydratePage,
+  HydrateRequest,
+  OpenRequest,
+  OpenResult,
+  Page,
+  PageRequest,
+  RevealRequest,
+  SqlRequest,
+  SqlRow,
+  WorkerStatus,
+} from '../protocol/methods.ts'
+import { StoreError } from '../protocol/store-error.ts'
+import { builtInCollections } from '../schema/built-in-collections.ts'
+import { type CollectionSpec, DATABASE_FILES, type DatabaseFile } from '../schema/define-collection.ts'
+import type { WhereWire } from '../schema/query.ts'
+import type { Backend } from './backend.ts'
+import { ensureCollectionTables, recordedCollections } from './collection-tables.ts'
+import type { Committer } from './committer.ts'
+import { type Connection, type Driver, queryOnce, type Row } from './driver.ts'
+import { failpoint } from './failpoint.ts'
+import { FileBackend, recordSession } from './file-backend.ts'
+import { integrityFindings } from './integrity.ts'
+import { toStoreError } from './io-error.ts'
+import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
+import { readMigrations } from './migration-files.ts'
+import {
+  type AppliedMigration,
+  applyMigrations,
+  type MigrationSet,
+  type PendingMigration,
+  pendingMigrations,
+  readAppliedMigrations,
+  rehearseMigrations,
+} from './migrator.ts'
+import { acquireOwnerLock, type OwnerLock } from './owner-lock.ts'
+import { countSql, documentSql, hydrateSql, pageSql, type Sql } from './query-sql.ts'
+import { quoteName } from './quote.ts'
+import { SealedFields } from './sealed-fields.ts'
+import {
+  assertDatabasesPresent,
+  assertMayCreate,
+  discardUnfinished,
+  notFound,
+  prepareDirectory,
+  publishDatabases,
+} from './store-directory.ts'
+import { databasePath, unfinishedDatabasePath } from './store-files.ts'
+import { readOnlySql } from './user-sql.ts'
+
+const HYDRATE_ROWS = 1_000
+const MIGRATION_BUSY_TIMEOUT_MS = 10_000
+
+export interface OpenedBackend {
+  readonly backend: Backend
+  readonly result: OpenResult
+}
+
+/** @throws StoreError with the code of the step that failed. */
+export async function openSqlcipherBackend(driver: Driver, request: OpenRequest): Promise<OpenedBackend> {
+  try {
+    return await new Opening(driver, request).run()
+  } catch (error) {
+    throw await toStoreError(error, request.dir)
+  } finally {
+    zero(request.password)
+  }
+}
+
+/** The steps of one open, and what has to be undone when a later one fails. */
+class Opening {
+  readonly #driver: Driver
+  readonly #request: OpenRequest
+  readonly #undo: (() => Promise<unknown>)[] = []
+
+  constructor(driver: Driver, request: OpenRequest) {
+    this.#driver = driver
+    this.#request = request
+  }
+
+  async run(): Promise<OpenedBackend> {
+    try {
+      return this.#request.readOnly ? await this.#openReadOnly() : await this.#openAsOwner()
+    } catch (error) {
+      for (const undo of this.#undo.reverse()) await undo().catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #openAsOwner(): Promise<OpenedBackend> {
+    const { dir } = this.#request
+    const sets = await this.#migrationSets()
+    await prepareDirectory(dir, this.#request.create)
+    const found = await readKeyring(dir)
+    if (found === undefined) {
+      if (!this.#request.create) throw notFound(dir)
+      await assertMayCreate(dir)
+    }
+    const lock = await acquireOwnerLock(this.#driver, dir)
+    this.#undo.push(() => lock.release())
+    const { keyring, keys, created, restored } = await this.#keys(sets)
+    this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
+
+    const applied: string[] = []
+    const writers = new Map<DatabaseFile, Connection>()
+    for (const file of DATABASE_FILES) {
+      const writer = await this.#openWriter(file, keys, keyring)
+      this.#undo.push(() => writer.close())
+      writers.set(file, writer)
+      const pending = pendingMigrations(await readAppliedMigrations(writer), sets[file])
+      await this.#migrate(writer, file, pending, keys, keyring)
+      applied.push(...pending.map((migration) => migration.name))
+    }
+    const collections = await this.#collections(writers)
+    for (const [file, writer] of writers) {
+      const own = this.#request.collections.filter((spec) => spec.file === file)
+      await ensureCollectionTables(writer, own)
+    }
+    const session = await recordSession(writers.get('state') as Connection, this.#request.session)
+    await recordSession(writers.get('market') as Connection, session)
+    const backend = await this.#start({ keys, keyring, collections, session, writers, lock })
+    return {
+      backend,
+      result: {
+        storeId: keyring.storeId,
+        created,
+        session,
+        appliedMigrations: applied,
+        restoredKeyringCopies: restored,
+        collections: [...collections.values()],
+      },
+    }
+  }
+
+  async #openReadOnly(): Promise<OpenedBackend> {
+    const { dir } = this.#request
+    const sets = await this.#migrationSets()
+    await prepareDirectory(dir, false)
+    const found = await readKeyring(dir)
+    if (found === undefined) {
+      await assertMayCreate(dir)
+      throw notFound(dir)
+    }
+    assertDatabasesPresent(dir)
+    const { keyring } = found
+    const keys = await this.#unlock(keyring)
+    this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
+    const readers = new Map<DatabaseFile, Connection>()
+    for (const file of DATABASE_FILES) {
+      const reader = await withSecret(deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`), (key) =>
+        openKeyedDatabase(this.#driver, databasePath(dir, file), {
+          key,
+          role: 'reader',
+          mode: 'read-only',
+          durability: this.#request.durability,
+          busyTimeoutMs: MIGRATION_BUSY_TIMEOUT_MS,
+        }),
+      )
+      readers.set(file, reader)
+      this.#undo.push(() => reader.close())
+      const pending = pendingMigrations(await readAppliedMigrations(reader), sets[file])
+      if (pending.length > 0) throw migrationsPending(pending)
+    }
+    const collections = await this.#collections(readers)
+    for (const reader of readers.values()) await reader.close()
+    const backend = await this.#start({ keys, keyring, collections, session: 0, writers: new Map(), lock: null })
+    return {
+      backend,
+      result: {
+        storeId: keyring.storeId,
+        created: false,
+        session: 0,
+        appliedMigrations: [],
+        restoredKeyringCopies: [],
+        collections: [...collections.values()],
+      },
+    }
+  }
+
+  async #migrationSets(): Promise<Record<DatabaseFile, MigrationSet[]>> {
+    const { migrationsDir, userMigrationsDir } = this.#request
+    const state: MigrationSet[] = [{ origin: 'holdfast', migrations: await readMigrations(migrationsDir) }]
+    if (userMigrationsDir !== null) state.push({ origin: 'user', migrations: await readMigrations(userMigrationsDir) })
+    return {
+      state,
+      market: [{ origin: 'holdfast', migrations: await readMigrations(`${migrationsDir}/market`) }],
+    }
+  }
+
+  async #keys(sets: Record<DatabaseFile, MigrationSet[]>): Promise<{
+    readonly keyring: Keyring
+    readonly keys: StoreKeys
+    readonly created: boolean
+    readonly restored: readonly string[]
+  }> {
+    const { dir } = this.#request
+    const found = await readKeyring(dir)
+    if (found === undefined) return { ...(await this.#create(sets)), created: true, restored: [] }
+    const keys = await this.#unlock(found.keyring)
+    await publishDatabases(dir)
+    assertDatabasesPresent(dir)
+    if (found.damagedCopies.length > 0) await restoreKeyringCopies(dir, found.keyring, found.damagedCopies)
+    return { keyring: found.keyring, keys, created: false, restored: found.damagedCopies }
+  }
+
+  async #unlock(keyring: Keyring): Promise<StoreKeys> {
+    return await withSecret(this.#passwordBytes(), (password) => unlockKeyring(keyring, password))
+  }
+
+  #passwordBytes(): Uint8Array {
+    return passwordBytes(Buffer.from(this.#request.password).toString('utf8'))
+  }
+
+  async #create(
+    sets: Record<DatabaseFile, MigrationSet[]>,
+  ): Promise<{ readonly keyring: Keyring; readonly keys: StoreKeys }> {
+    const { dir } = this.#request
+    await discardUnfinished(dir)
+    const { keyring, ...keys } = await withSecret(this.#passwordBytes(), (password) =>
+      createKeyring({ password, cost: this.#request.kdfCost ?? DEFAULT_KDF_COST, now: new Date() }),
+    )
+    for (const file of DATABASE_FILES) await this.#createDatabase(file, keys, keyring, sets[file].slice(0, 1))
+    failpoint('create:databases-made')
+    await writeKeyring(dir, keyring)
+    failpoint('create:keyring-written')
+    await publishDatabases(dir)
+    return { keyring, keys }
+  }
+
+  async #createDatabase(file: DatabaseFile, keys: StoreKeys, keyring: Keyring, sets: MigrationSet[]): Promise<void> {
+    const path = unfinishedDatabasePath(this.#request.dir, file)
+    const connection = await this.#openKeyed(path, file, keys, keyring, 'create')
+    try {
+      await applyMigrations(connection, pendingMigrations([], sets), {
+        path,
+        dir: this.#request.dir,
+        openCopy: (copy) => this.#openKeyed(copy, file, keys, keyring, 'read-write'),
+      })
+    } finally {
+      await connection.close()
+    }
+    if (await isPlainSqlite(path)) {
+      throw new StoreError('INTERNAL', 'The new database is not encrypted. The driver in use is not SQLCipher.')
+    }
+  }
+
+  #openWriter(file: DatabaseFile, keys: StoreKeys, keyring: Keyring): Promise<Connection> {
+    return this.#openKeyed(databasePath(this.#request.dir, file), file, keys, keyring, 'read-write')
+  }
+
+  #openKeyed(
+    path: string,
+    file: DatabaseFile,
+    keys: StoreKeys,
+    keyring: Keyring,
+    mode: 'create' | 'read-write',
+  ): Promise<Connection> {
+    return withSecret(deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`), (key) =>
+      openKeyedDatabase(this.#driver, path, {
+        key,
+        mode,
+        role: 'writer',
+        durability: this.#request.durability,
+        busyTimeoutMs: MIGRATION_BUSY_TIMEOUT_MS,
+      }),
+    )
+  }
+
+  async #migrate(
+    writer: Connection,
+    file: DatabaseFile,
+    pending: readonly PendingMigration[],
+    keys: StoreKeys,
+    keyring: Keyring,
+  ): Promise<void> {
+    if (pending.length === 0) return
+    const { dir, migrate } = this.#request
+    if (migrate === 'refuse') throw migrationsPending(pending)
+    if (migrate === 'rehearse') {
+      await rehearseMigrations(writer, pending, dir)
+      throw migrationsPending(pending)
+    }
+    await applyMigrations(writer, pending, {
+      path: databasePath(dir, file),
+      dir,
+      openCopy: (copy) => this.#openKeyed(copy, file, keys, keyring, 'read-write'),
+    })
+  }
+
+  /** What this open defines, what the store has recorded besides, and what is built in. */
+  async #collections(connections: ReadonlyMap<DatabaseFile, Connection>): Promise<Map<string, CollectionSpec>> {
+    const specs = new Map<string, CollectionSpec>()
+    for (const definition of Object.values(builtInCollections)) specs.set(definition.spec.name, definition.spec)
+    for (const connection of connections.values()) {
+      for (const spec of await recordedCollections(connection)) specs.set(spec.name, spec)
+    }
+    for (const spec of this.#request.collections) specs.set(spec.name, spec)
+    return specs
+  }
+
+  async #start(parts: {
+    readonly keys: StoreKeys
+    readonly keyring: Keyring
+    readonly collections: ReadonlyMap<string, CollectionSpec>
+    readonly session: number
+    readonly writers: ReadonlyMap<DatabaseFile, Connection>
+    readonly lock: OwnerLock | null
+  }): Promise<Backend> {
+    const { dir, durability } = this.#request
+    const { keys, keyring, collections, session, writers, lock } = parts
+    const sealedFields = new SealedFields(keys.sealingKey)
+    const files = new Map<DatabaseFile, FileBackend>()
+    for (const file of DATABASE_FILES) {
+      const backend = await FileBackend.start({
+        driver: this.#driver,
+        dir,
+        file,
+        key: deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`),
+        durability,
+        collections,
+        sealedFields,
+        session,
+        writer: writers.get(file) ?? null,
+      })
+      files.set(file, backend)
+      this.#undo.push(() => backend.close())
+    }
+    return new SqlcipherBackend({ dir, files, collections, sealedFields, keys, lock })
+  }
+}
+
+function migrationsPending(pending: readonly PendingMigration[]): StoreError {
+  return new StoreError(
+    'MIGRATION_PENDING',
+    `The store needs ${pending.length} migration(s) first: ${pending.map((each) => each.name).join(', ')}. Run holdfast migrate, or open it as its owner.`,
+    { details: { pending: pending.map((each) => each.name) } },
+  )
+}
+
+interface SqlcipherBackendParts {
+  readonly dir: string
+  readonly files: ReadonlyMap<DatabaseFile, FileBackend>
+  readonly collections: ReadonlyMap<string, CollectionSpec>
+  readonly sealedFields: SealedFields
+  readonly keys: StoreKeys
+  readonly lock: OwnerLock | null
+}
+
+class SqlcipherBackend implements Backend {
+  readonly #parts: SqlcipherBackendParts
+
+  constructor(parts: SqlcipherBackendParts) {
+    this.#parts = parts
+  }
+
+  async commit(batch: Batch): Promise<CommitResult> {
+    return await this.#committer(batch.file).commit(batch)
+  }
+
+  async commitUnits(batch: UnitBatch): Promise<UnitCommitResult> {
+    return await this.#committer(batch.file).commitUnits(batch)
+  }
+
+  async wasApplied(request: AppliedRequest): Promise<AppliedResult> {
+    return await this.#committer(request.file).wasApplied(request)
+  }
+
+  async hydrate({ collection, after }: HydrateRequest): Promise<HydratePage> {
+    const spec = this.#spec(collection)
+    const [row] = await this.#read(spec.file, hydrateSql(spec, after, HYDRATE_ROWS))
+    return { json: String(row?.json), last: Number(row?.count) < HYDRATE_ROWS ? null : Number(row?.last) }
+  }
+
+  async get({ collection, key }: { readonly collection: string; readonly key: string }): Promise<string | null> {
+    const spec = this.#spec(collection)
+    const text = `SELECT ${documentSql(spec)} AS "json" FROM ${quoteName(spec.name)} WHERE "_key" = ?`
+    const [row] = await this.#read(spec.file, { text, parameters: [key] })
+    return row === undefined ? null : String(row.json)
+  }
+
+  async entry({ collection, key }: { readonly collection: string; readonly key: string }): Promise<EntryWire | null> {
+    const spec = this.#spec(collection)
+    const text = `SELECT ${documentSql(spec)} AS "json", "_version", "_createdAt", "_updatedAt", "_sequence" FROM ${quoteName(spec.name)} WHERE "_key" = ?`
+    const [row] = await this.#read(spec.file, { text, parameters: [key] })
+    if (row === undefined) return null
+    return {
+      json: String(row.json),
+      version: Number(row._version),
+      createdAt: Number(row._createdAt),
+      updatedAt: Number(row._updatedAt),
+      sequence: Number(row._sequence),
+    }
+  }
+
+  async page(request: PageRequest): Promise<Page> {
+    const spec = this.#spec(request.collection)
+    const [row] = await this.#read(spec.file, pageSql(request, spec))
+    const count = Number(row?.count)
+    const more = count === request.maxRows && count > 0
+    return {
+      json: String(row?.json),
+      count,
+      cursor: more ? { value: row?.value as string | number | null, id: Number(row?.id) } : null,
+    }
+  }
+
+  async count(request: { readonly collection: string; readonly where: WhereWire }): Promise<number> {
+    const spec = this.#spec(request.collection)
+    const [row] = await this.#read(spec.file, countSql(spec, request.where))
+    return Number(row?.count)
+  }
+
+  async sql(request: SqlRequest): Promise<readonly SqlRow[]> {
+    return await readOnlySql(request, (text, parameters) => this.#file(request.file).readers.query(text, parameters))
+  }
+
+  async reveal({ collection, key, actor, reason }: RevealRequest): Promise<Readonly<Record<string, string | null>>> {
+    const { sealedFields } = this.#parts
+    const spec = this.#spec(collection)
+    const text = `SELECT "_doc" AS "json" FROM ${quoteName(spec.name)} WHERE "_key" = ?`
+    const [row] = await this.#read(spec.file, { text, parameters: [key] })
+    if (row === undefined) {
+      throw new StoreError('NOT_FOUND', `"${spec.name}" has no document with this key.`, {
+        details: { collection, key },
+      })
+    }
+    await this.#committer('state').audit({ actor, event: 'reveal', data: { collection, key, reason } })
+    return sealedFields.open(spec, key, String(row.json))
+  }
+
+  async checkpoint(): Promise<void> {
+    for (const file of this.#parts.files.values()) await file.checkpoint()
+  }
+
+  async check(): Promise<readonly CheckFinding[]> {
+    const { dir, files } = this.#parts
+    return await integrityFindings(dir, [...files.values()])
+  }
+
+  async status(): Promise<WorkerStatus> {
+    const { files } = this.#parts
+    const readers = [...files.values()].map((file) => file.readers)
+    return {
+      files: { state: await this.#file('state').status(), market: await this.#file('market').status() },
+      readsActive: readers.reduce((sum, pool) => sum + pool.active, 0),
+      readsWaiting: readers.reduce((sum, pool) => sum + pool.waiting, 0),
+      migrations: await this.#migrations(),
+    }
+  }
+
+  async close(): Promise<void> {
+    const { files, keys, lock } = this.#parts
+    for (const file of files.values()) await file.close()
+    zero(keys.dataKey, keys.sealingKey)
+    await lock?.release()
+  }
+
+  async #migrations(): Promise<WorkerStatus['migrations']> {
+    const text = 'SELECT "origin", "number", "name" FROM "_migrations" ORDER BY "origin", "number"'
+    const rows = (await this.#read('state', { text, parameters: [] })) as unknown as AppliedMigration[]
+    return rows.map(({ origin, number, name }) => ({ origin, number, name }))
+  }
+
+  async #read(file: DatabaseFile, sql: Sql): Promise<Row[]> {
+    try {
+      return await this.#file(file).readers.query(sql.text, sql.parameters)
+    } catch (error) {
+      throw await toStoreError(error, this.#parts.dir)
+    }
+  }
+
+  #file(file: DatabaseFile): FileBackend {
+    return this.#parts.files.get(file) as FileBackend
+  }
+
+  #committer(file: DatabaseFile): Committer {
+    const { committer } = this.#file(file)
+    if (committer === null) {
+      throw new StoreError('READ_ONLY', 'This store was opened with readOnly: true. Open it as its owner to write.')
+    }
+    return committer
+  }
+
+  #spec(collection: string): CollectionSpec {
+    const spec = this.#parts.collections.get(collection)
+    if (spec === undefined) throw new StoreError('UNKNOWN_COLLECTION', `There is no collection "${collection}".`)
+    return spec
+  }
+}

@@ -1,0 +1,56 @@
+/** The method map of the protocol over whatever backend `open` made. */
+import type { OpenRequest, OpenResult, StoreWorkerMethods } from '../protocol/methods.ts'
+import { StoreError, serializeError } from '../protocol/store-error.ts'
+import type { Backend } from './backend.ts'
+import { openSqlcipherBackend } from './sqlcipher-backend.ts'
+import { sqlcipherDriver } from './sqlcipher-driver.ts'
+
+const BACKEND_METHODS = [
+  'hydrate',
+  'commit',
+  'commitUnits',
+  'wasApplied',
+  'get',
+  'entry',
+  'page',
+  'count',
+  'sql',
+  'reveal',
+  'checkpoint',
+  'check',
+  'status',
+  'close',
+] as const satisfies readonly (keyof Backend)[]
+
+/**
+ * Every method rejects with a `SerializedError`: plain data, which Comlink passes on as it is, where it would strip an
+ * `Error` of its class and fields.
+ */
+export function createStoreWorker(): StoreWorkerMethods {
+  let backend: Backend | undefined
+
+  const open = async (request: OpenRequest): Promise<OpenResult> => {
+    if (backend !== undefined) throw new StoreError('INTERNAL', 'This worker has a store open already.')
+    const opened = await openSqlcipherBackend(sqlcipherDriver, request)
+    backend = opened.backend
+    return opened.result
+  }
+  const methods: Record<string, unknown> = { open: rejectingWithData(open) }
+  for (const name of BACKEND_METHODS) {
+    methods[name] = rejectingWithData(async (request: never) => {
+      if (backend === undefined) throw new StoreError('STORE_CLOSED', 'The store is not open.')
+      return await backend[name](request)
+    })
+  }
+  return methods as unknown as StoreWorkerMethods
+}
+
+function rejectingWithData<R, T>(method: (request: R) => Promise<T>): (request: R) => Promise<T> {
+  return async (request) => {
+    try {
+      return await method(request)
+    } catch (error) {
+      throw serializeError(error)
+    }
+  }
+}

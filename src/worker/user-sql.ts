@@ -1,0 +1,46 @@
+/**
+ * SQL that a user wrote, read-only by three independent means: the reader connection is opened read-only, it has
+ * `query_only` on, and the text is run as a sub-query, which only a statement that returns rows can be. The sub-query
+ * also bounds the result before a single row is built.
+ */
+import type { SqlRequest, SqlRow } from '../protocol/methods.ts'
+import { StoreError } from '../protocol/store-error.ts'
+import { type BindValue, DriverError, type Row } from './driver.ts'
+
+const EXPLAIN = /^\s*explain\s/i
+
+export async function readOnlySql(
+  { sql, parameters, maxRows }: SqlRequest,
+  query: (text: string, parameters: readonly BindValue[]) => Promise<Row[]>,
+): Promise<readonly SqlRow[]> {
+  const statement = sql.trim().replace(/;\s*$/, '')
+  const text = EXPLAIN.test(statement) ? statement : `SELECT * FROM (\n${statement}\n) LIMIT ${maxRows + 1}`
+  const bound = parameters.map((value) => (typeof value === 'boolean' ? Number(value) : value))
+  let rows: Row[]
+  try {
+    rows = await query(text, bound)
+  } catch (error) {
+    if (!(error instanceof DriverError) || (error.code !== 'ERROR' && error.code !== 'READONLY')) throw error
+    throw new StoreError('INVALID_QUERY', `The query is not valid: ${describe(error.message)}`, { cause: error })
+  }
+  if (rows.length > maxRows) {
+    throw new StoreError(
+      'RESULT_TOO_LARGE',
+      `The query returns more than ${maxRows} rows. Add a LIMIT, aggregate, or raise maxRows.`,
+      { details: { maxRows } },
+    )
+  }
+  return rows
+}
+
+/**
+ * SQLite names the token, table or column at fault. These are names in a well-formed query, but text between quotes
+ * may be a value, so everything quoted is left out.
+ */
+function describe(message: string): string {
+  const known = /(no such (?:table|column|function|index)|ambiguous column name): ([A-Za-z_][A-Za-z0-9_.]*)$/.exec(
+    message,
+  )
+  if (known !== null) return `${known[1]} "${known[2]}".`
+  return 'it has to be one SELECT (or WITH, VALUES, EXPLAIN) statement with correct syntax; nothing is ever written through it.'
+}

@@ -1,0 +1,44 @@
+import { createHmac } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { deriveSubKey, type SubKeyPurpose } from '../../src/crypto/sub-key.ts'
+
+const DATA_KEY = Uint8Array.from({ length: 32 }, (_, index) => index)
+const STORE_ID = '123e4567-e89b-42d3-a456-426614174000'
+
+// Computed with Python's hmac and hashlib.
+const KNOWN_ANSWERS: Readonly<Record<SubKeyPurpose, string>> = {
+  'database:state': 'c105db0bf29714e3306ca1120f126a498e4ebb461279a085a9660fbabd7b22ec',
+  'database:market': '303a3e9f350250a36419b0b4a4fb7b88ab059028aeb7ed8852f6dfc0ae10d24d',
+  wrap: '58e818cc1282fd067c8d24340e18213c2503e13f98da1e10bd33d4396c0838bc',
+  'audit-mac': '0f22b40634992e1e976028d8cc411e6c56b984c363941300bd3830d662867ae3',
+  'backup-mac': '1e1855d8c790c163928bdb5235c42373449ac53dbe28b169ee066a3dfe461130',
+}
+const PURPOSES = Object.keys(KNOWN_ANSWERS) as SubKeyPurpose[]
+
+test.each(PURPOSES)('the sub-key %s has its known value', (purpose) => {
+  expect(deriveSubKey(DATA_KEY, STORE_ID, purpose).toString('hex')).toBe(KNOWN_ANSWERS[purpose])
+})
+
+test.each(PURPOSES)('the sub-key %s is HKDF-SHA256 by hand: extract with the store id, expand one block', (purpose) => {
+  const salt = Buffer.from('123e4567e89b42d3a456426614174000', 'hex')
+  const pseudorandomKey = createHmac('sha256', salt).update(DATA_KEY).digest()
+  const block = createHmac('sha256', pseudorandomKey).update(`holdfast/v1/${purpose}`).update('\x01').digest()
+  expect(deriveSubKey(DATA_KEY, STORE_ID, purpose)).toStrictEqual(block)
+})
+
+test('another data key or another store gives another sub-key', () => {
+  const key = deriveSubKey(DATA_KEY, STORE_ID, 'wrap')
+  expect(deriveSubKey(new Uint8Array(32), STORE_ID, 'wrap')).not.toStrictEqual(key)
+  expect(deriveSubKey(DATA_KEY, '123e4567-e89b-42d3-a456-426614174001', 'wrap')).not.toStrictEqual(key)
+})
+
+test('the spelling of the store id does not matter', () => {
+  expect(deriveSubKey(DATA_KEY, STORE_ID.toUpperCase(), 'wrap')).toStrictEqual(deriveSubKey(DATA_KEY, STORE_ID, 'wrap'))
+})
+
+test('a data key of another length and a store id that is no UUID are refused', () => {
+  expect(() => deriveSubKey(new Uint8Array(16), STORE_ID, 'wrap')).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+  )
+  expect(() => deriveSubKey(DATA_KEY, 'a store', 'wrap')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+})
