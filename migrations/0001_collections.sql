@@ -8,20 +8,7 @@ CREATE TABLE "positions" (
   "_version" INTEGER NOT NULL,
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
-  "_sequence" INTEGER NOT NULL,
-  "id" ANY GENERATED ALWAYS AS ("_doc" ->> '$.id') VIRTUAL,
-  "symbol" ANY GENERATED ALWAYS AS ("_doc" ->> '$.symbol') VIRTUAL,
-  "side" ANY GENERATED ALWAYS AS ("_doc" ->> '$.side') VIRTUAL,
-  "quantity" ANY GENERATED ALWAYS AS ("_doc" ->> '$.quantity') VIRTUAL,
-  "entryPrice" ANY GENERATED ALWAYS AS ("_doc" ->> '$.entryPrice') VIRTUAL,
-  "highestPrice" ANY GENERATED ALWAYS AS ("_doc" ->> '$.highestPrice') VIRTUAL,
-  "lowestPrice" ANY GENERATED ALWAYS AS ("_doc" ->> '$.lowestPrice') VIRTUAL,
-  "currentStop" ANY GENERATED ALWAYS AS ("_doc" ->> '$.currentStop') VIRTUAL,
-  "stopOrderId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.stopOrderId') VIRTUAL,
-  "openedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.openedAt') VIRTUAL,
-  "updatedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.updatedAt') VIRTUAL,
-  "strategy" ANY GENERATED ALWAYS AS ("_doc" ->> '$.strategy') VIRTUAL,
-  "metadata" ANY GENERATED ALWAYS AS ("_doc" ->> '$.metadata') VIRTUAL
+  "_sequence" INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE "orders" (
@@ -32,24 +19,10 @@ CREATE TABLE "orders" (
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
   "_sequence" INTEGER NOT NULL,
-  "id" ANY GENERATED ALWAYS AS ("_doc" ->> '$.id') VIRTUAL,
-  "clientOrderId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.clientOrderId') VIRTUAL,
-  "exchangeOrderId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.exchangeOrderId') VIRTUAL,
-  "symbol" ANY GENERATED ALWAYS AS ("_doc" ->> '$.symbol') VIRTUAL,
-  "side" ANY GENERATED ALWAYS AS ("_doc" ->> '$.side') VIRTUAL,
-  "type" ANY GENERATED ALWAYS AS ("_doc" ->> '$.type') VIRTUAL,
-  "purpose" ANY GENERATED ALWAYS AS ("_doc" ->> '$.purpose') VIRTUAL,
   "state" ANY GENERATED ALWAYS AS ("_doc" ->> '$.state') VIRTUAL,
-  "quantity" ANY GENERATED ALWAYS AS ("_doc" ->> '$.quantity') VIRTUAL,
-  "price" ANY GENERATED ALWAYS AS ("_doc" ->> '$.price') VIRTUAL,
-  "stopPrice" ANY GENERATED ALWAYS AS ("_doc" ->> '$.stopPrice') VIRTUAL,
-  "filledQuantity" ANY GENERATED ALWAYS AS ("_doc" ->> '$.filledQuantity') VIRTUAL,
-  "averagePrice" ANY GENERATED ALWAYS AS ("_doc" ->> '$.averagePrice') VIRTUAL,
-  "reduceOnly" ANY GENERATED ALWAYS AS ("_doc" ->> '$.reduceOnly') VIRTUAL,
+  "symbol" ANY GENERATED ALWAYS AS ("_doc" ->> '$.symbol') VIRTUAL,
   "positionId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.positionId') VIRTUAL,
-  "createdAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.createdAt') VIRTUAL,
-  "updatedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.updatedAt') VIRTUAL,
-  "metadata" ANY GENERATED ALWAYS AS ("_doc" ->> '$.metadata') VIRTUAL
+  "clientOrderId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.clientOrderId') VIRTUAL
 ) STRICT;
 
 CREATE TABLE "fills" (
@@ -60,17 +33,9 @@ CREATE TABLE "fills" (
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
   "_sequence" INTEGER NOT NULL,
-  "id" ANY GENERATED ALWAYS AS ("_doc" ->> '$.id') VIRTUAL,
   "orderId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.orderId') VIRTUAL REFERENCES "orders"("_key") DEFERRABLE INITIALLY DEFERRED,
   "symbol" ANY GENERATED ALWAYS AS ("_doc" ->> '$.symbol') VIRTUAL,
-  "side" ANY GENERATED ALWAYS AS ("_doc" ->> '$.side') VIRTUAL,
-  "price" ANY GENERATED ALWAYS AS ("_doc" ->> '$.price') VIRTUAL,
-  "quantity" ANY GENERATED ALWAYS AS ("_doc" ->> '$.quantity') VIRTUAL,
-  "fee" ANY GENERATED ALWAYS AS ("_doc" ->> '$.fee') VIRTUAL,
-  "feeCurrency" ANY GENERATED ALWAYS AS ("_doc" ->> '$.feeCurrency') VIRTUAL,
-  "liquidity" ANY GENERATED ALWAYS AS ("_doc" ->> '$.liquidity') VIRTUAL,
-  "filledAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.filledAt') VIRTUAL,
-  "metadata" ANY GENERATED ALWAYS AS ("_doc" ->> '$.metadata') VIRTUAL
+  "filledAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.filledAt') VIRTUAL
 ) STRICT;
 
 CREATE TABLE "trades" (
@@ -81,21 +46,10 @@ CREATE TABLE "trades" (
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
   "_sequence" INTEGER NOT NULL,
-  "id" ANY GENERATED ALWAYS AS ("_doc" ->> '$.id') VIRTUAL,
   "symbol" ANY GENERATED ALWAYS AS ("_doc" ->> '$.symbol') VIRTUAL,
-  "side" ANY GENERATED ALWAYS AS ("_doc" ->> '$.side') VIRTUAL,
-  "quantity" ANY GENERATED ALWAYS AS ("_doc" ->> '$.quantity') VIRTUAL,
-  "entryPrice" ANY GENERATED ALWAYS AS ("_doc" ->> '$.entryPrice') VIRTUAL,
-  "exitPrice" ANY GENERATED ALWAYS AS ("_doc" ->> '$.exitPrice') VIRTUAL,
-  "pnl" ANY GENERATED ALWAYS AS ("_doc" ->> '$.pnl') VIRTUAL,
-  "pnlPercent" ANY GENERATED ALWAYS AS ("_doc" ->> '$.pnlPercent') VIRTUAL,
-  "fees" ANY GENERATED ALWAYS AS ("_doc" ->> '$.fees') VIRTUAL,
-  "openedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.openedAt') VIRTUAL,
-  "closedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.closedAt') VIRTUAL,
-  "exitReason" ANY GENERATED ALWAYS AS ("_doc" ->> '$.exitReason') VIRTUAL,
-  "positionId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.positionId') VIRTUAL,
   "strategy" ANY GENERATED ALWAYS AS ("_doc" ->> '$.strategy') VIRTUAL,
-  "metadata" ANY GENERATED ALWAYS AS ("_doc" ->> '$.metadata') VIRTUAL
+  "openedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.openedAt') VIRTUAL,
+  "closedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.closedAt') VIRTUAL
 ) STRICT;
 
 CREATE TABLE "kv" (
@@ -105,9 +59,7 @@ CREATE TABLE "kv" (
   "_version" INTEGER NOT NULL,
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
-  "_sequence" INTEGER NOT NULL,
-  "key" ANY GENERATED ALWAYS AS ("_doc" ->> '$.key') VIRTUAL,
-  "value" ANY GENERATED ALWAYS AS ("_doc" ->> '$.value') VIRTUAL
+  "_sequence" INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE "preferences" (
@@ -117,9 +69,7 @@ CREATE TABLE "preferences" (
   "_version" INTEGER NOT NULL,
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
-  "_sequence" INTEGER NOT NULL,
-  "key" ANY GENERATED ALWAYS AS ("_doc" ->> '$.key') VIRTUAL,
-  "value" ANY GENERATED ALWAYS AS ("_doc" ->> '$.value') VIRTUAL
+  "_sequence" INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE "flags" (
@@ -129,10 +79,7 @@ CREATE TABLE "flags" (
   "_version" INTEGER NOT NULL,
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
-  "_sequence" INTEGER NOT NULL,
-  "key" ANY GENERATED ALWAYS AS ("_doc" ->> '$.key') VIRTUAL,
-  "value" ANY GENERATED ALWAYS AS ("_doc" ->> '$.value') VIRTUAL,
-  "description" ANY GENERATED ALWAYS AS ("_doc" ->> '$.description') VIRTUAL
+  "_sequence" INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE "users" (
@@ -143,12 +90,8 @@ CREATE TABLE "users" (
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
   "_sequence" INTEGER NOT NULL,
-  "id" ANY GENERATED ALWAYS AS ("_doc" ->> '$.id') VIRTUAL,
-  "name" ANY GENERATED ALWAYS AS ("_doc" ->> '$.name') VIRTUAL,
   "email" ANY GENERATED ALWAYS AS ("_doc" ->> '$.email') VIRTUAL,
-  "role" ANY GENERATED ALWAYS AS ("_doc" ->> '$.role') VIRTUAL,
-  "createdAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.createdAt') VIRTUAL,
-  "metadata" ANY GENERATED ALWAYS AS ("_doc" ->> '$.metadata') VIRTUAL
+  "role" ANY GENERATED ALWAYS AS ("_doc" ->> '$.role') VIRTUAL
 ) STRICT;
 
 CREATE TABLE "wallets" (
@@ -159,13 +102,8 @@ CREATE TABLE "wallets" (
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
   "_sequence" INTEGER NOT NULL,
-  "address" ANY GENERATED ALWAYS AS ("_doc" ->> '$.address') VIRTUAL,
-  "label" ANY GENERATED ALWAYS AS ("_doc" ->> '$.label') VIRTUAL,
   "chain" ANY GENERATED ALWAYS AS ("_doc" ->> '$.chain') VIRTUAL,
-  "publicKey" ANY GENERATED ALWAYS AS ("_doc" ->> '$.publicKey') VIRTUAL,
-  "userId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.userId') VIRTUAL REFERENCES "users"("_key") DEFERRABLE INITIALLY DEFERRED,
-  "createdAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.createdAt') VIRTUAL,
-  "metadata" ANY GENERATED ALWAYS AS ("_doc" ->> '$.metadata') VIRTUAL
+  "userId" ANY GENERATED ALWAYS AS ("_doc" ->> '$.userId') VIRTUAL REFERENCES "users"("_key") DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
 
 CREATE TABLE "algorithmMetrics" (
@@ -176,11 +114,9 @@ CREATE TABLE "algorithmMetrics" (
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
   "_sequence" INTEGER NOT NULL,
-  "id" ANY GENERATED ALWAYS AS ("_doc" ->> '$.id') VIRTUAL,
   "algorithm" ANY GENERATED ALWAYS AS ("_doc" ->> '$.algorithm') VIRTUAL,
   "symbol" ANY GENERATED ALWAYS AS ("_doc" ->> '$.symbol') VIRTUAL,
-  "recordedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.recordedAt') VIRTUAL,
-  "metrics" ANY GENERATED ALWAYS AS ("_doc" ->> '$.metrics') VIRTUAL
+  "recordedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.recordedAt') VIRTUAL
 ) STRICT;
 
 CREATE TABLE "recoveryMetrics" (
@@ -191,12 +127,8 @@ CREATE TABLE "recoveryMetrics" (
   "_createdAt" INTEGER NOT NULL,
   "_updatedAt" INTEGER NOT NULL,
   "_sequence" INTEGER NOT NULL,
-  "id" ANY GENERATED ALWAYS AS ("_doc" ->> '$.id') VIRTUAL,
   "startedAt" ANY GENERATED ALWAYS AS ("_doc" ->> '$.startedAt') VIRTUAL,
-  "durationMs" ANY GENERATED ALWAYS AS ("_doc" ->> '$.durationMs') VIRTUAL,
-  "outcome" ANY GENERATED ALWAYS AS ("_doc" ->> '$.outcome') VIRTUAL,
-  "counts" ANY GENERATED ALWAYS AS ("_doc" ->> '$.counts') VIRTUAL,
-  "metadata" ANY GENERATED ALWAYS AS ("_doc" ->> '$.metadata') VIRTUAL
+  "outcome" ANY GENERATED ALWAYS AS ("_doc" ->> '$.outcome') VIRTUAL
 ) STRICT;
 
 -- One row for the session that owns the store: the last batch it recorded, and what failed in it.

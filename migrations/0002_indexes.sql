@@ -1,11 +1,9 @@
 -- The indexes of the built-in collections, as src/worker/table-sql.ts derives them (a test compares).
 
-CREATE INDEX "positions_symbol" ON "positions" ("symbol");
 CREATE INDEX "orders_state" ON "orders" ("state");
 CREATE INDEX "orders_symbol" ON "orders" ("symbol");
 CREATE INDEX "orders_positionId" ON "orders" ("positionId");
 CREATE UNIQUE INDEX "orders_clientOrderId" ON "orders" ("clientOrderId");
-CREATE INDEX "orders_createdAt" ON "orders" ("createdAt");
 CREATE INDEX "fills_orderId" ON "fills" ("orderId");
 CREATE INDEX "fills_symbol" ON "fills" ("symbol");
 CREATE INDEX "fills_filledAt" ON "fills" ("filledAt");

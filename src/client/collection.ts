@@ -13,10 +13,11 @@ import type {
 } from '../schema/define-collection.ts'
 import { type Query, type QueryWire, querySchema, type Where, type WhereWire } from '../schema/query.ts'
 import type { ChangeListener, CollectionState } from './collection-state.ts'
-import { assertKey, prepareDocument } from './document.ts'
+import { assertKey, prepareWrite } from './document.ts'
 import type { Document } from './document-query.ts'
 import { type PageSource, streamPages } from './page-stream.ts'
-import type { PreparedOperation, StoreCore } from './store-core.ts'
+import { Operation } from './operation.ts'
+import type { StoreCore } from './store-core.ts'
 
 /** Operations in one transaction; larger loads go through `load`. */
 export const MAX_UNIT_OPERATIONS = 10_000
@@ -165,12 +166,12 @@ export class StoreCollection {
     return this.#state.mirror?.size ?? 0
   }
 
-  async put(document: unknown, options: WriteOptions = {}): Promise<void> {
-    await this.#core.accept([preparePut(this.#state, document, options)])
+  put(document: unknown, options?: WriteOptions): Promise<void> {
+    return this.#core.write(() => preparePut(this.#state, document, options))
   }
 
-  async insert(document: unknown): Promise<void> {
-    await this.#core.accept([prepareInsert(this.#state, document)])
+  insert(document: unknown): Promise<void> {
+    return this.#core.write(() => prepareInsert(this.#state, document))
   }
 
   async insertMany(documents: readonly unknown[]): Promise<void> {
@@ -180,7 +181,7 @@ export class StoreCollection {
   async load(documents: Iterable<unknown> | AsyncIterable<unknown>): Promise<number> {
     const queue = this.#core.queue(this.#state.spec.file)
     let failure: { readonly error: unknown } | undefined
-    let piece: PreparedOperation[] = []
+    let piece: Operation[] = []
     let count = 0
     const send = async () => {
       const operations = piece
@@ -193,7 +194,7 @@ export class StoreCollection {
       })
     }
     for await (const document of documents) {
-      piece.push(preparePut(this.#state, document, {}))
+      piece.push(preparePut(this.#state, document, undefined))
       if (piece.length === LOAD_PIECE_ROWS) await send()
     }
     if (piece.length > 0) await send()
@@ -203,8 +204,8 @@ export class StoreCollection {
     return count
   }
 
-  async delete(key: string, options: WriteOptions = {}): Promise<void> {
-    await this.#core.accept([prepareDelete(this.#state, key, options)])
+  delete(key: string, options?: WriteOptions): Promise<void> {
+    return this.#core.write(() => prepareDelete(this.#state, key, options))
   }
 
   get(key: string): Document | undefined | Promise<Document | undefined> {
@@ -247,6 +248,10 @@ export class StoreCollection {
 
   async *stream(query: QueryWire = {}): AsyncIterable<Document> {
     const parsed = parseQuery(this.#state, query)
+    if (this.#state.mirror?.isWhole === true) {
+      yield* this.#listHot(parsed)
+      return
+    }
     this.#core.assertOpen()
     await this.#core.settled(this.#state)
     yield* streamPages(this.#pages, this.name, parsed)
@@ -302,17 +307,15 @@ export class StoreCollection {
   }
 }
 
-export function preparePut(state: CollectionState, input: unknown, options: WriteOptions): PreparedOperation {
-  const { key, document, json } = prepareDocument(state.spec, state.schema, input)
-  return { target: state, kind: 'put', key, document, json, ifVersion: assertVersion(options) }
+export function preparePut(state: CollectionState, input: unknown, options: WriteOptions | undefined): Operation {
+  return prepareWrite(state, 'put', input, expectedVersion(options))
 }
 
-export function prepareInsert(state: CollectionState, input: unknown): PreparedOperation {
-  const { key, document, json } = prepareDocument(state.spec, state.schema, input)
-  return { target: state, kind: 'insert', key, document, json, ifVersion: null }
+export function prepareInsert(state: CollectionState, input: unknown): Operation {
+  return prepareWrite(state, 'insert', input, null)
 }
 
-export function prepareInserts(state: CollectionState, inputs: readonly unknown[]): PreparedOperation[] {
+export function prepareInserts(state: CollectionState, inputs: readonly unknown[]): Operation[] {
   if (inputs.length > MAX_UNIT_OPERATIONS) {
     throw new StoreError(
       'INVALID_ARGUMENT',
@@ -323,19 +326,12 @@ export function prepareInserts(state: CollectionState, inputs: readonly unknown[
   return inputs.map((input) => prepareInsert(state, input))
 }
 
-export function prepareDelete(state: CollectionState, key: string, options: WriteOptions): PreparedOperation {
-  const ifVersion = assertVersion(options)
-  return {
-    target: state,
-    kind: 'delete',
-    key: assertKey(state.spec, key),
-    document: undefined,
-    json: null,
-    ifVersion,
-  }
+export function prepareDelete(state: CollectionState, key: string, options: WriteOptions | undefined): Operation {
+  return new Operation(state, 'delete', assertKey(state.spec, key), undefined, null, expectedVersion(options))
 }
 
-function assertVersion({ ifVersion }: WriteOptions): number | null {
+function expectedVersion(options: WriteOptions | undefined): number | null {
+  const ifVersion = options?.ifVersion
   if (ifVersion === undefined) return null
   if (Number.isSafeInteger(ifVersion) && ifVersion >= 0) return ifVersion
   throw new StoreError('INVALID_ARGUMENT', 'ifVersion must be a whole number: 0 for no document, 1 after the insert.')

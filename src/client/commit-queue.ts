@@ -6,7 +6,7 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { findWitness, segmentOperations, type UnitFailure, type WireOperation } from '../protocol/batch.ts'
 import type { AppliedResult } from '../protocol/methods.ts'
-import { deserializeError, StoreError } from '../protocol/store-error.ts'
+import { deserializeError, isStoreError, StoreError } from '../protocol/store-error.ts'
 import type { DatabaseFile } from '../schema/define-collection.ts'
 import { isWorkerLost, type WorkerSupervisor } from './worker-supervisor.ts'
 
@@ -177,22 +177,23 @@ export class CommitQueue {
     }
   }
 
-  /** Commits everything accepted while this thread is blocked, in order; for shutdown and the blocking twin. */
+  /**
+   * Commits everything accepted while this thread is blocked, in order; for shutdown and the blocking twin. When the
+   * worker does not answer in time this throws, and what is pending goes on in the background.
+   */
   drainSync(timeoutMs: number): void {
     const deadline = performance.now() + timeoutMs
     const remainingMs = () => Math.max(1, deadline - performance.now())
-    const flight = this.#flight
-    if (flight !== undefined) {
-      const applied = this.#supervisor.callSync('wasApplied', remainingMs(), this.#appliedRequest(flight))
-      if (applied.applied) this.#settle(flight, applied.failures)
-      else this.#commitUnitsSync(flight, remainingMs())
-    }
+    if (this.#flight !== undefined) this.#finishFlightSync(this.#flight, remainingMs)
     while (this.#head < this.#units.length) {
-      const next = this.#take()
-      this.#flight = next
-      const result = this.#supervisor.callSync('commit', remainingMs(), this.#fastBatch(next))
-      if (result.outcome === 'committed') this.#settle(next, [])
-      else this.#commitUnitsSync(next, remainingMs())
+      const flight = this.#take()
+      this.#flight = flight
+      try {
+        this.#commitSync(flight, remainingMs)
+      } catch (error) {
+        if (isUnanswered(error)) void this.#send(flight, true)
+        throw error
+      }
     }
   }
 
@@ -236,19 +237,19 @@ export class CommitQueue {
     return { sequence: this.#sequence, units, byUnit: false, settled: false }
   }
 
-  async #send(flight: Flight): Promise<void> {
+  async #send(flight: Flight, resending = false): Promise<void> {
     try {
-      const failures = await this.#commit(flight)
-      this.#settle(flight, failures)
+      this.#settle(flight, await this.#commit(flight, resending))
     } catch (error) {
       this.#settleFailed(flight, error as StoreError)
     }
     this.#pump()
   }
 
-  async #commit(flight: Flight): Promise<readonly UnitFailure[]> {
-    let resending = false
-    for (;;) {
+  /** The units that failed. Goes on until the worker has answered; a flight that was settled meanwhile ends it. */
+  async #commit(flight: Flight, isResent: boolean): Promise<readonly UnitFailure[]> {
+    let resending = isResent
+    while (!flight.settled) {
       try {
         if (resending) {
           const applied: AppliedResult = await this.#supervisor.callOnce('wasApplied', this.#appliedRequest(flight))
@@ -258,6 +259,7 @@ export class CommitQueue {
           const result = await this.#supervisor.callOnce('commit', this.#fastBatch(flight))
           if (result.outcome === 'committed') return []
           flight.byUnit = true
+          continue
         }
         return (await this.#supervisor.callOnce('commitUnits', unitBatch(this.#file, flight))).failures
       } catch (error) {
@@ -266,12 +268,41 @@ export class CommitQueue {
         resending = true
       }
     }
+    return []
+  }
+
+  /** The flight under way was sent before this call, so the worker answers behind it. */
+  #finishFlightSync(flight: Flight, remainingMs: () => number): void {
+    const applied = this.#supervisor.callSync('wasApplied', remainingMs(), this.#appliedRequest(flight))
+    if (applied.applied) this.#settle(flight, applied.failures)
+    else this.#commitUnitsSync(flight, remainingMs())
+  }
+
+  #commitSync(flight: Flight, remainingMs: () => number): void {
+    const result = this.#answered(flight, () =>
+      this.#supervisor.callSync('commit', remainingMs(), this.#fastBatch(flight)),
+    )
+    if (result?.outcome === 'committed') this.#settle(flight, [])
+    else if (result?.outcome === 'conflict') this.#commitUnitsSync(flight, remainingMs())
   }
 
   #commitUnitsSync(flight: Flight, timeoutMs: number): void {
     flight.byUnit = true
-    const result = this.#supervisor.callSync('commitUnits', timeoutMs, unitBatch(this.#file, flight))
-    this.#settle(flight, result.failures)
+    const result = this.#answered(flight, () =>
+      this.#supervisor.callSync('commitUnits', timeoutMs, unitBatch(this.#file, flight)),
+    )
+    if (result !== undefined) this.#settle(flight, result.failures)
+  }
+
+  /** A refusal of the whole batch is the answer of its writes; only silence is thrown on. */
+  #answered<T>(flight: Flight, call: () => T): T | undefined {
+    try {
+      return call()
+    } catch (error) {
+      if (isUnanswered(error)) throw error
+      this.#settleFailed(flight, error as StoreError)
+      return undefined
+    }
   }
 
   #fastBatch({ sequence, units }: Flight) {
@@ -373,6 +404,11 @@ export class CommitQueue {
     const { maxQueueOperations, maxQueueBytes } = this.#limits
     return this.#depth <= maxQueueOperations * LOW_WATER && this.#bytes <= maxQueueBytes * LOW_WATER
   }
+}
+
+/** True when it is open whether the worker has done it. */
+function isUnanswered(error: unknown): boolean {
+  return isWorkerLost(error) || (isStoreError(error) && error.code === 'TIMEOUT')
 }
 
 function unitBatch(file: DatabaseFile, { sequence, units }: Flight) {

@@ -2,22 +2,27 @@
  * From what a caller passes to what the store keeps: validated, checked to be JSON all through, frozen, and serialised
  * once. What is frozen is the store's own copy, never the caller's object.
  */
-import type { z } from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
+import type { CollectionState } from './collection-state.ts'
+import { Operation } from './operation.ts'
 
 const MAX_DEPTH = 100
 const MAX_KEY_LENGTH = 1_024
 const MAX_DOCUMENT_LENGTH = 16 * 1024 * 1024
 
-export interface PreparedDocument {
-  readonly key: string
-  readonly document: Readonly<Record<string, unknown>>
-  readonly json: string
-}
-
-/** @throws StoreError `INVALID_DOCUMENT` with the path of each problem, never a value. */
-export function prepareDocument(spec: CollectionSpec, schema: z.ZodType, input: unknown): PreparedDocument {
+/**
+ * A put or an insert of `input`.
+ *
+ * @throws StoreError `INVALID_DOCUMENT` with the path of each problem, never a value.
+ */
+export function prepareWrite(
+  target: CollectionState,
+  kind: 'put' | 'insert',
+  input: unknown,
+  ifVersion: number | null,
+): Operation {
+  const { spec, schema } = target
   const parsed = schema.safeParse(input)
   if (!parsed.success) throw invalidDocument(spec, parsed.error.issues.map(describeIssue))
   const document = freezeObject(parsed.data as Record<string, unknown>, spec, [], true)
@@ -26,7 +31,7 @@ export function prepareDocument(spec: CollectionSpec, schema: z.ZodType, input: 
   if (json.length > MAX_DOCUMENT_LENGTH) {
     throw invalidDocument(spec, [`(document): larger than ${MAX_DOCUMENT_LENGTH} characters as JSON`])
   }
-  return { key, document, json }
+  return new Operation(target, kind, key, document, json, ifVersion)
 }
 
 /** Freezes a document that came from the store's own JSON. */

@@ -6,6 +6,7 @@
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
 import { type Document, matches, sortDocuments } from './document-query.ts'
+import type { Operation } from './operation.ts'
 
 export interface MirrorEntry {
   readonly document: Document
@@ -13,13 +14,6 @@ export interface MirrorEntry {
   version: number
   /** Rises with the time a document first came in: the order of lists. */
   readonly order: number
-}
-
-/** An accepted write, as long as it can still be taken back. `undefined` means absent from the mirror. */
-export interface MirrorChange {
-  readonly key: string
-  before: MirrorEntry | undefined
-  readonly after: MirrorEntry | undefined
 }
 
 type Listener = (key: string, document: Document | undefined, previous: Document | undefined) => void
@@ -61,28 +55,34 @@ export class Mirror {
     return entry.version === 0 ? undefined : entry.version
   }
 
-  /** Shows a write. `version` follows from what is known; a document that is not hot leaves the mirror. */
-  apply(key: string, document: Document | undefined, isInsert: boolean): MirrorChange {
+  /** Shows a write. Its version follows from what is known; a document that is not hot leaves the mirror. */
+  apply(operation: Operation): void {
+    const { key, document } = operation
     const before = this.#entries.get(key)
     const after =
       document === undefined || !this.isHot(document)
         ? undefined
-        : { document, version: this.#nextVersion(before, isInsert), order: before?.order ?? this.#nextOrder() }
+        : {
+            document,
+            version: this.#nextVersion(before, operation.kind === 'insert'),
+            order: before?.order ?? this.#nextOrder(),
+          }
+    operation.before = before
+    operation.after = after
     this.#set(key, after, before)
-    return { key, before, after }
   }
 
   /**
    * Takes a failed write back. `later` is the next write of the same key, pending or durable: then what shows is not
    * this write's, and what came before that one is now what came before this.
    */
-  revert(change: MirrorChange, later: MirrorChange | undefined): void {
+  revert(operation: Operation, later: Operation | undefined): void {
     if (later === undefined) {
-      this.#set(change.key, change.before, change.after)
+      this.#set(operation.key, operation.before, operation.after)
       return
     }
-    later.before = change.before
-    const shown = this.#entries.get(change.key)
+    later.before = operation.before
+    const shown = this.#entries.get(operation.key)
     if (shown !== undefined) shown.version = 0
   }
 

@@ -3,29 +3,13 @@
  * database file, and the one way in for writes. A unit is taken into the mirrors and its queue together, or refused
  * before either has changed.
  */
-import type { WireOperation, WriteKind } from '../protocol/batch.ts'
+import type { WireOperation } from '../protocol/batch.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/define-collection.ts'
 import type { CollectionState } from './collection-state.ts'
-import { CommitQueue, type QueueLimits } from './commit-queue.ts'
-import type { Document } from './document-query.ts'
-import type { MirrorChange } from './mirror.ts'
+import { CommitQueue, type QueueLimits, type Unit } from './commit-queue.ts'
+import type { Operation } from './operation.ts'
 import type { WorkerSupervisor } from './worker-supervisor.ts'
-
-/** An operation that has passed validation and is not yet accepted. */
-export interface PreparedOperation {
-  readonly target: CollectionState
-  readonly kind: WriteKind
-  readonly key: string
-  readonly document: Document | undefined
-  readonly json: string | null
-  readonly ifVersion: number | null
-}
-
-interface PendingOperation extends WireOperation {
-  readonly target: CollectionState
-  readonly change: MirrorChange | undefined
-}
 
 /** Memory an operation takes beside its document. */
 const OPERATION_OVERHEAD_BYTES = 200
@@ -75,61 +59,64 @@ export class StoreCore {
     if (this.#closed) throw new StoreError('STORE_CLOSED', 'The store is closed. Open it again with openStore.')
   }
 
-  /** Accepts operations of one file as one unit. Resolves when durable; rejects, with nothing kept, otherwise. */
-  accept(operations: readonly PreparedOperation[]): Promise<void> {
+  /** Prepares one operation and accepts it; what `prepare` throws rejects, like every other refusal. */
+  write(prepare: () => Operation): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#accept(operations, resolve, reject)
+      try {
+        this.#accept([prepare()], resolve, reject)
+      } catch (error) {
+        reject(error)
+      }
+    })
+  }
+
+  /** Accepts operations of one file as one unit. Resolves when durable; rejects, with nothing kept, otherwise. */
+  accept(operations: readonly Operation[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      try {
+        this.#accept(operations, resolve, reject)
+      } catch (error) {
+        reject(error)
+      }
     })
   }
 
   /** The blocking twin of `accept`: returns when durable. */
-  acceptSync(operations: readonly PreparedOperation[], timeoutMs: number): void {
-    let outcome: { readonly error?: StoreError } | undefined
+  acceptSync(operations: readonly Operation[], timeoutMs: number): void {
+    let error: unknown
     this.#accept(
       operations,
-      () => {
-        outcome = {}
-      },
-      (error) => {
-        outcome = { error: error as StoreError }
+      () => undefined,
+      (failure) => {
+        error = failure
       },
     )
     const file = operations[0]?.target.spec.file
-    if (outcome === undefined && file !== undefined) this.#queues[file].drainSync(timeoutMs)
-    if (outcome?.error !== undefined) throw outcome.error
+    if (file !== undefined) this.#queues[file].drainSync(timeoutMs)
+    if (error !== undefined) throw error
   }
 
-  #accept(operations: readonly PreparedOperation[], resolve: () => void, reject: (error: unknown) => void): void {
+  /** Throws when the unit is refused, before anything has changed. */
+  #accept(operations: readonly Operation[], resolve: () => void, reject: (error: unknown) => void): void {
     const [first] = operations
-    if (first === undefined) return resolve()
-    let queue: CommitQueue
-    let bytes = 0
-    try {
-      this.assertOpen()
-      if (this.#readOnly) throw readOnly()
-      queue = this.#queues[first.target.spec.file]
-      for (const operation of operations) {
-        bytes += OPERATION_OVERHEAD_BYTES + (operation.json?.length ?? 0)
-        if (operation.target.spec.file !== first.target.spec.file) throw twoFiles(first.target, operation.target)
-      }
-      const refusal = queue.refusal(operations.length, bytes)
-      if (refusal !== undefined) throw refusal
-      if (operations.length === 1) assertExpected(first)
-      else for (const operation of firstOfEachDocument(operations)) assertExpected(operation)
-    } catch (error) {
-      return reject(error)
+    if (first === undefined) {
+      resolve()
+      return
     }
-    const pending = operations.map(show)
-    queue.accept({
-      operations: pending,
-      bytes,
-      acceptedAt: performance.now(),
-      onDurable: resolve,
-      onFailed: (error, laterOf) => {
-        for (const operation of pending.toReversed()) takeBack(operation, laterOf(operation))
-        reject(error)
-      },
-    })
+    this.assertOpen()
+    if (this.#readOnly) throw readOnly()
+    const queue = this.#queues[first.target.spec.file]
+    let bytes = 0
+    for (const operation of operations) {
+      bytes += OPERATION_OVERHEAD_BYTES + (operation.json?.length ?? 0)
+      if (operation.target.spec.file !== first.target.spec.file) throw twoFiles(first.target, operation.target)
+    }
+    const refusal = queue.refusal(operations.length, bytes)
+    if (refusal !== undefined) throw refusal
+    if (operations.length === 1) assertExpected(first)
+    else for (const operation of firstOfEachDocument(operations)) assertExpected(operation)
+    for (const operation of operations) show(operation)
+    queue.accept(new PendingUnit(operations, bytes, resolve, reject))
     for (const { target } of operations) target.lastUnit = queue.acceptedUnits
   }
 
@@ -152,7 +139,7 @@ export class StoreCore {
 }
 
 /** What a unit writes twice is for the database to judge: the mirror does not show the first write yet. */
-function* firstOfEachDocument(operations: readonly PreparedOperation[]): Iterable<PreparedOperation> {
+function* firstOfEachDocument(operations: readonly Operation[]): Iterable<Operation> {
   const seen = new Map<CollectionState, Set<string>>()
   for (const operation of operations) {
     const keys = seen.get(operation.target) ?? new Set()
@@ -164,7 +151,7 @@ function* firstOfEachDocument(operations: readonly PreparedOperation[]): Iterabl
 }
 
 /** What the mirror can already tell is refused now, before anything shows; the database has the last word. */
-function assertExpected({ target, kind, key, ifVersion }: PreparedOperation): void {
+function assertExpected({ target, kind, key, ifVersion }: Operation): void {
   const version = target.mirror?.version(key)
   if (version === undefined) {
     if (kind === 'insert' && target.mirror?.get(key) !== undefined) throw alreadyExists(target, key)
@@ -180,16 +167,37 @@ function assertExpected({ target, kind, key, ifVersion }: PreparedOperation): vo
   }
 }
 
-function show(operation: PreparedOperation): PendingOperation {
-  const { target, kind, key, document, json, ifVersion } = operation
-  const change = target.mirror?.apply(key, document, kind === 'insert')
-  if (target.mirror === undefined) target.emit(key, document, undefined)
-  return { collection: target.spec.name, kind, key, json, ifVersion, target, change }
+function show(operation: Operation): void {
+  const { target } = operation
+  if (target.mirror === undefined) target.emit(operation.key, operation.document, undefined)
+  else target.mirror.apply(operation)
 }
 
-function takeBack(operation: PendingOperation, later: WireOperation | undefined): void {
-  if (operation.change === undefined) return
-  operation.target.mirror?.revert(operation.change, (later as PendingOperation | undefined)?.change)
+class PendingUnit implements Unit {
+  readonly operations: readonly Operation[]
+  readonly bytes: number
+  readonly acceptedAt = performance.now()
+  readonly onDurable: () => void
+  readonly #reject: (error: unknown) => void
+
+  constructor(
+    operations: readonly Operation[],
+    bytes: number,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.operations = operations
+    this.bytes = bytes
+    this.onDurable = resolve
+    this.#reject = reject
+  }
+
+  onFailed(error: StoreError, laterOf: (operation: WireOperation) => WireOperation | undefined): void {
+    for (const operation of this.operations.toReversed()) {
+      operation.target.mirror?.revert(operation, laterOf(operation) as Operation | undefined)
+    }
+    this.#reject(error)
+  }
 }
 
 function alreadyExists(target: CollectionState, key: string): StoreError {

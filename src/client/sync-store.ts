@@ -48,7 +48,7 @@ export class StoreSyncCollection {
     this.#state = state
   }
 
-  put(document: unknown, options: WriteOptions = {}): void {
+  put(document: unknown, options?: WriteOptions): void {
     this.#core.acceptSync([preparePut(this.#state, document, options)], SYNC_TIMEOUT_MS)
   }
 
@@ -60,7 +60,7 @@ export class StoreSyncCollection {
     this.#core.acceptSync(prepareInserts(this.#state, documents), SYNC_TIMEOUT_MS)
   }
 
-  delete(key: string, options: WriteOptions = {}): void {
+  delete(key: string, options?: WriteOptions): void {
     this.#core.acceptSync([prepareDelete(this.#state, key, options)], SYNC_TIMEOUT_MS)
   }
 

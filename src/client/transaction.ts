@@ -14,7 +14,7 @@ import {
 } from './collection.ts'
 import type { CollectionState } from './collection-state.ts'
 import type { Document } from './document-query.ts'
-import type { PreparedOperation } from './store-core.ts'
+import type { Operation } from './operation.ts'
 
 export interface TransactionWrites<C extends AnyCollection> {
   /** Adds a put; throws `INVALID_DOCUMENT`, which ends the transaction with nothing written. */
@@ -38,10 +38,10 @@ export type TransactionScope<Cs extends Readonly<Record<string, AnyCollection>>>
 }
 
 class OpenTransaction {
-  readonly operations: PreparedOperation[] = []
+  readonly operations: Operation[] = []
   isOpen = true
 
-  add(operation: PreparedOperation): void {
+  add(operation: Operation): void {
     if (!this.isOpen) {
       throw new StoreError(
         'INVALID_ARGUMENT',
@@ -64,7 +64,7 @@ class StoreTransactionCollection {
     this.#transaction = transaction
   }
 
-  put(document: unknown, options: WriteOptions = {}): void {
+  put(document: unknown, options?: WriteOptions): void {
     this.#transaction.add(preparePut(this.#state, document, options))
   }
 
@@ -76,7 +76,7 @@ class StoreTransactionCollection {
     for (const operation of prepareInserts(this.#state, documents)) this.#transaction.add(operation)
   }
 
-  delete(key: string, options: WriteOptions = {}): void {
+  delete(key: string, options?: WriteOptions): void {
     this.#transaction.add(prepareDelete(this.#state, key, options))
   }
 
@@ -92,7 +92,7 @@ class StoreTransactionCollection {
 export function gatherTransaction(
   states: ReadonlyMap<string, CollectionState>,
   callback: (scope: never) => unknown,
-): readonly PreparedOperation[] {
+): readonly Operation[] {
   const transaction = new OpenTransaction()
   const scope: Record<string, StoreTransactionCollection> = {}
   for (const [name, state] of states) scope[name] = new StoreTransactionCollection(state, transaction)

@@ -60,9 +60,9 @@ async function ensureTable(connection: Connection, spec: CollectionSpec, before:
         await connection.exec(`ALTER TABLE ${quoteName(spec.name)} ADD COLUMN ${columnSql(spec, field)}`)
       }
     }
-    for (const field of before.indexes) await connection.exec(`DROP INDEX ${quoteName(indexName(spec, field))}`)
+    for (const field of columnFields(before)) await connection.exec(`DROP INDEX ${quoteName(indexName(spec, field))}`)
   }
-  for (const field of spec.indexes) await connection.exec(createIndexSql(spec, field))
+  for (const field of columnFields(spec)) await connection.exec(createIndexSql(spec, field))
   await queryOnce(
     connection,
     'INSERT INTO "_collections" ("name", "spec") VALUES (?, ?) ON CONFLICT ("name") DO UPDATE SET "spec" = excluded."spec"',
@@ -78,7 +78,7 @@ function assertCompatible(spec: CollectionSpec, before: CollectionSpec): void {
   const newlySealed = spec.sealed.filter((field) => !before.sealed.includes(field) && before.fields.includes(field))
   if (newlySealed.length > 0) throw invalid(spec, `"${newlySealed[0]}" is stored unsealed; seal a field of a new name`)
   for (const [field, parent] of Object.entries(spec.references)) {
-    if (before.fields.includes(field) && before.references[field] !== parent) {
+    if (columnFields(before).includes(field) && before.references[field] !== parent) {
       throw invalid(spec, `"${field}" was defined without this reference; a foreign key can't be added to a column`)
     }
   }

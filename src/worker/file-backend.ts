@@ -9,6 +9,7 @@ import { openKeyedDatabase } from './keyed-database.ts'
 import { ReadPool } from './read-pool.ts'
 import type { SealedFields } from './sealed-fields.ts'
 import { databasePath } from './store-files.ts'
+import { createFieldsViewSql } from './table-sql.ts'
 
 const BUSY_TIMEOUT_MS = 10_000
 
@@ -36,15 +37,19 @@ export class FileBackend {
     const { driver, file, key, durability, writer } = options
     this.file = file
     this.#path = databasePath(options.dir, file)
-    this.readers = new ReadPool(() =>
-      openKeyedDatabase(driver, this.#path, {
+    this.readers = new ReadPool(async () => {
+      const reader = await openKeyedDatabase(driver, this.#path, {
         key,
         durability,
         mode: 'read-only',
         role: 'reader',
         busyTimeoutMs: BUSY_TIMEOUT_MS,
-      }),
-    )
+      })
+      const own = [...options.collections.values()].filter((spec) => spec.file === file)
+      await reader.exec(own.map(createFieldsViewSql).join(';'))
+      await reader.exec('PRAGMA query_only = ON')
+      return reader
+    })
     this.committer = writer === null ? null : new Committer({ ...options, connection: writer })
     this.#checkpointer = null
     if (this.committer !== null && checkpointerConnection !== null) {

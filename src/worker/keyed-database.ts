@@ -50,7 +50,6 @@ function settingsSql({ role, mode, durability }: KeyedOpenOptions): string {
     `PRAGMA cache_size = -${role === 'writer' ? CACHE_KIB.writer : CACHE_KIB.reader}`,
   ]
   if (mode !== 'read-only') settings.push('PRAGMA journal_mode = WAL')
-  if (role === 'reader') settings.push('PRAGMA query_only = ON')
   return settings.join(';')
 }
 

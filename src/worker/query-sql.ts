@@ -7,17 +7,12 @@ import { StoreError } from '../protocol/store-error.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { ComparisonWire, ConditionWire, ScalarWire, WhereWire } from '../schema/query.ts'
 import type { BindValue } from './driver.ts'
-import { quoteName, quoteText } from './quote.ts'
+import { quoteName } from './quote.ts'
+import { fieldSql, openDocumentSql } from './table-sql.ts'
 
 export interface Sql {
   readonly text: string
   readonly parameters: readonly BindValue[]
-}
-
-/** The document as readers get it: without its sealed fields. */
-export function documentSql(spec: CollectionSpec): string {
-  if (spec.sealed.length === 0) return '"_doc"'
-  return `json_remove("_doc", ${spec.sealed.map((field) => quoteText(`$.${field}`)).join(', ')})`
 }
 
 class SqlBuilder {
@@ -56,7 +51,7 @@ function inSql(column: string, values: readonly (ScalarWire | null)[], sql: SqlB
 
 function columnOf(spec: CollectionSpec, field: string): string {
   if (field === spec.key) return '"_key"'
-  if (spec.indexes.includes(field)) return quoteName(field)
+  if (spec.indexes.includes(field)) return fieldSql(spec, field)
   const known = [spec.key, ...spec.indexes].join(', ')
   throw new StoreError(
     'INVALID_QUERY',
@@ -92,7 +87,7 @@ export function pageSql({ query, cursor, maxRows }: PageRequest, spec: Collectio
   const orderBy = order === null ? `"_id" ${direction}` : `${order} ${direction}, "_id" ${direction}`
   const limit = sql.bind(maxRows)
   const offset = cursor === null && query.offset !== undefined ? ` OFFSET ${sql.bind(query.offset)}` : ''
-  const page = `SELECT row_number() OVER () AS n, ${documentSql(spec)} AS d, ${order ?? 'NULL'} AS o, "_id" AS i FROM (SELECT * FROM ${quoteName(spec.name)}${where} ORDER BY ${orderBy} LIMIT ${limit}${offset})`
+  const page = `SELECT row_number() OVER () AS n, ${openDocumentSql(spec)} AS d, ${order ?? 'NULL'} AS o, "_id" AS i FROM (SELECT * FROM main.${quoteName(spec.name)}${where} ORDER BY ${orderBy} LIMIT ${limit}${offset})`
   const text = `WITH page AS MATERIALIZED (${page})
 SELECT '[' || coalesce(group_concat(d, ',' ORDER BY n), '') || ']' AS "json", count(*) AS "count",
   (SELECT o FROM page ORDER BY n DESC LIMIT 1) AS "value", (SELECT i FROM page ORDER BY n DESC LIMIT 1) AS "id"
@@ -104,15 +99,15 @@ export function countSql(spec: CollectionSpec, where: WhereWire): Sql {
   const sql = new SqlBuilder()
   const conditions = whereSql(spec, where, sql)
   const clause = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
-  return { text: `SELECT count(*) AS "count" FROM ${quoteName(spec.name)}${clause}`, parameters: sql.parameters }
+  return { text: `SELECT count(*) AS "count" FROM main.${quoteName(spec.name)}${clause}`, parameters: sql.parameters }
 }
 
 /** One row: `json` (array of `[version, document]`) and `last`, the row id to go on from. */
 export function hydrateSql(spec: CollectionSpec, after: number, maxRows: number): Sql {
   const sql = new SqlBuilder()
   const conditions = [`"_id" > ${sql.bind(after)}`]
-  if (typeof spec.hot === 'object') conditions.push(inSql(quoteName(spec.hot.field), spec.hot.in, sql))
-  const rows = `SELECT "_id" AS i, "_version" AS v, ${documentSql(spec)} AS d FROM ${quoteName(spec.name)} WHERE ${conditions.join(' AND ')} ORDER BY "_id" LIMIT ${sql.bind(maxRows)}`
+  if (typeof spec.hot === 'object') conditions.push(inSql(fieldSql(spec, spec.hot.field), spec.hot.in, sql))
+  const rows = `SELECT "_id" AS i, "_version" AS v, ${openDocumentSql(spec)} AS d FROM main.${quoteName(spec.name)} WHERE ${conditions.join(' AND ')} ORDER BY "_id" LIMIT ${sql.bind(maxRows)}`
   const text = `WITH page AS MATERIALIZED (${rows}) SELECT '[' || coalesce(group_concat('[' || v || ',' || d || ']', ',' ORDER BY i), '') || ']' AS "json", max(i) AS "last", count(*) AS "count" FROM page`
   return { text, parameters: sql.parameters }
 }

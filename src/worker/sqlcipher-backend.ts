@@ -50,7 +50,8 @@ import {
   rehearseMigrations,
 } from './migrator.ts'
 import { acquireOwnerLock, type OwnerLock } from './owner-lock.ts'
-import { countSql, documentSql, hydrateSql, pageSql, type Sql } from './query-sql.ts'
+import { countSql, hydrateSql, pageSql, type Sql } from './query-sql.ts'
+import { openDocumentSql } from './table-sql.ts'
 import { quoteName } from './quote.ts'
 import { SealedFields } from './sealed-fields.ts'
 import {
@@ -389,14 +390,14 @@ class SqlcipherBackend implements Backend {
 
   async get({ collection, key }: { readonly collection: string; readonly key: string }): Promise<string | null> {
     const spec = this.#spec(collection)
-    const text = `SELECT ${documentSql(spec)} AS "json" FROM ${quoteName(spec.name)} WHERE "_key" = ?`
+    const text = `SELECT ${openDocumentSql(spec)} AS "json" FROM main.${quoteName(spec.name)} WHERE "_key" = ?`
     const [row] = await this.#read(spec.file, { text, parameters: [key] })
     return row === undefined ? null : String(row.json)
   }
 
   async entry({ collection, key }: { readonly collection: string; readonly key: string }): Promise<EntryWire | null> {
     const spec = this.#spec(collection)
-    const text = `SELECT ${documentSql(spec)} AS "json", "_version", "_createdAt", "_updatedAt", "_sequence" FROM ${quoteName(spec.name)} WHERE "_key" = ?`
+    const text = `SELECT ${openDocumentSql(spec)} AS "json", "_version", "_createdAt", "_updatedAt", "_sequence" FROM main.${quoteName(spec.name)} WHERE "_key" = ?`
     const [row] = await this.#read(spec.file, { text, parameters: [key] })
     if (row === undefined) return null
     return {
@@ -433,7 +434,7 @@ class SqlcipherBackend implements Backend {
   async reveal({ collection, key, actor, reason }: RevealRequest): Promise<Readonly<Record<string, string | null>>> {
     const { sealedFields } = this.#parts
     const spec = this.#spec(collection)
-    const text = `SELECT "_doc" AS "json" FROM ${quoteName(spec.name)} WHERE "_key" = ?`
+    const text = `SELECT "_doc" AS "json" FROM main.${quoteName(spec.name)} WHERE "_key" = ?`
     const [row] = await this.#read(spec.file, { text, parameters: [key] })
     if (row === undefined) {
       throw new StoreError('NOT_FOUND', `"${spec.name}" has no document with this key.`, {

@@ -64,7 +64,7 @@ export const orders = defineCollection({
     updatedAt: timestampMs.optional(),
     metadata: metadata.optional(),
   }),
-  indexes: ['state', 'symbol', 'positionId', 'clientOrderId', 'createdAt'],
+  indexes: ['state', 'symbol', 'positionId', 'clientOrderId'],
   unique: ['clientOrderId'],
   hot: { field: 'state', in: OPEN_ORDER_STATES },
 })
