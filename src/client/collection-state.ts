@@ -19,6 +19,8 @@ export class CollectionState {
   readonly spec: CollectionSpec
   readonly schema: z.ZodType
   readonly mirror: Mirror | undefined
+  /** True when the database has no reason of its own to refuse a single document. */
+  isUnconstrained: boolean
   /** The last accepted unit that writes to this collection. */
   lastUnit = 0
   readonly #listeners = new Set<ChangeListener<Document>>()
@@ -26,6 +28,8 @@ export class CollectionState {
   constructor(spec: CollectionSpec, schema: z.ZodType) {
     this.spec = spec
     this.schema = schema
+    this.isUnconstrained =
+      spec.unique.length === 0 && spec.sealed.length === 0 && Object.keys(spec.references).length === 0
     this.mirror = spec.hot === false ? undefined : new Mirror(spec, this.emit)
   }
 

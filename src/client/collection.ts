@@ -13,10 +13,10 @@ import type {
 } from '../schema/define-collection.ts'
 import { type Query, type QueryWire, querySchema, type Where, type WhereWire } from '../schema/query.ts'
 import type { ChangeListener, CollectionState } from './collection-state.ts'
-import { assertKey, prepareWrite } from './document.ts'
+import { assertKey, OPERATION_BYTES, prepareWrite } from './document.ts'
 import type { Document } from './document-query.ts'
-import { type PageSource, streamPages } from './page-stream.ts'
 import { Operation } from './operation.ts'
+import { type PageSource, streamPages } from './page-stream.ts'
 import type { StoreCore } from './store-core.ts'
 
 /** Operations in one transaction; larger loads go through `load`. */
@@ -167,15 +167,23 @@ export class StoreCollection {
   }
 
   put(document: unknown, options?: WriteOptions): Promise<void> {
-    return this.#core.write(() => preparePut(this.#state, document, options))
+    try {
+      return this.#core.acceptOne(preparePut(this.#state, document, options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   insert(document: unknown): Promise<void> {
-    return this.#core.write(() => prepareInsert(this.#state, document))
+    try {
+      return this.#core.acceptOne(prepareInsert(this.#state, document))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async insertMany(documents: readonly unknown[]): Promise<void> {
-    await this.#core.accept(prepareInserts(this.#state, documents))
+    await this.#core.acceptUnit(prepareInserts(this.#state, documents))
   }
 
   async load(documents: Iterable<unknown> | AsyncIterable<unknown>): Promise<number> {
@@ -189,7 +197,7 @@ export class StoreCollection {
       await queue.room()
       if (failure !== undefined) throw failure.error
       count += operations.length
-      this.#core.accept(operations).catch((error: unknown) => {
+      this.#core.acceptUnit(operations).catch((error: unknown) => {
         failure ??= { error }
       })
     }
@@ -205,7 +213,11 @@ export class StoreCollection {
   }
 
   delete(key: string, options?: WriteOptions): Promise<void> {
-    return this.#core.write(() => prepareDelete(this.#state, key, options))
+    try {
+      return this.#core.acceptOne(prepareDelete(this.#state, key, options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   get(key: string): Document | undefined | Promise<Document | undefined> {
@@ -327,7 +339,14 @@ export function prepareInserts(state: CollectionState, inputs: readonly unknown[
 }
 
 export function prepareDelete(state: CollectionState, key: string, options: WriteOptions | undefined): Operation {
-  return new Operation(state, 'delete', assertKey(state.spec, key), undefined, null, expectedVersion(options))
+  return new Operation(
+    state,
+    'delete',
+    assertKey(state.spec, key),
+    undefined,
+    expectedVersion(options),
+    OPERATION_BYTES,
+  )
 }
 
 function expectedVersion(options: WriteOptions | undefined): number | null {

@@ -12,10 +12,13 @@ import { isWorkerLost, type WorkerSupervisor } from './worker-supervisor.ts'
 
 /** Operations that are written together or not at all. */
 export interface Unit {
-  readonly operations: readonly WireOperation[]
+  readonly operations: WireOperation[]
   /** Estimate of the memory its operations take. */
-  readonly bytes: number
+  bytes: number
+  /** When the first of them was accepted. */
   readonly acceptedAt: number
+  /** True while it takes further operations: puts that can only fail together. */
+  readonly isOpen: boolean
   onDurable(): void
   /** `laterOf` finds the next write of the same document that may still succeed or already has. */
   onFailed(error: StoreError, laterOf: (operation: WireOperation) => WireOperation | undefined): void
@@ -34,6 +37,12 @@ export const DEFAULT_QUEUE_LIMITS: QueueLimits = Object.freeze({
   maxBatchOperations: 4_096,
   maxBatchBytes: 4 * 1024 * 1024,
 })
+
+/** Puts that share a unit: enough to make what a unit costs vanish, few enough to fill a batch evenly. */
+const MAX_SHARED_OPERATIONS = 64
+
+/** A turn that issues this many writes does not have to end before the worker begins with them. */
+const EARLY_BATCH_OPERATIONS = 1_024
 
 /** Room is reported again when the queue has fallen to this share of its limits. */
 const LOW_WATER = 0.5
@@ -135,10 +144,27 @@ export class CommitQueue {
     this.#acceptedOperations += unit.operations.length
     this.#depth += unit.operations.length
     this.#bytes += unit.bytes
-    if (this.#flight === undefined && !this.#scheduled) {
+    if (this.#flight !== undefined) return
+    if (this.#depth >= EARLY_BATCH_OPERATIONS) this.#pump()
+    else if (!this.#scheduled) {
       this.#scheduled = true
       process.nextTick(this.#pump)
     }
+  }
+
+  /** The last unit that waits, if it takes another operation. */
+  openUnit(): Unit | undefined {
+    const last = this.#units[this.#units.length - 1]
+    return last?.isOpen === true && last.operations.length < MAX_SHARED_OPERATIONS ? last : undefined
+  }
+
+  /** Adds an operation to the open unit. */
+  extend(unit: Unit, operation: WireOperation & { readonly bytes: number }): void {
+    unit.operations.push(operation)
+    unit.bytes += operation.bytes
+    this.#acceptedOperations += 1
+    this.#depth += 1
+    this.#bytes += operation.bytes
   }
 
   /** Resolves when every unit up to `target` has become durable or failed. */

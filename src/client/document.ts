@@ -1,6 +1,6 @@
 /**
- * From what a caller passes to what the store keeps: validated, checked to be JSON all through, frozen, and serialised
- * once. What is frozen is the store's own copy, never the caller's object.
+ * From what a caller passes to what the store keeps: validated, checked to be JSON all through, frozen and measured in
+ * one walk. What is frozen is the store's own copy, never the caller's object.
  */
 import { StoreError } from '../protocol/store-error.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
@@ -10,6 +10,8 @@ import { Operation } from './operation.ts'
 const MAX_DEPTH = 100
 const MAX_KEY_LENGTH = 1_024
 const MAX_DOCUMENT_LENGTH = 16 * 1024 * 1024
+/** Memory a pending write takes beside its document. */
+export const OPERATION_BYTES = 200
 
 /**
  * A put or an insert of `input`.
@@ -25,13 +27,13 @@ export function prepareWrite(
   const { spec, schema } = target
   const parsed = schema.safeParse(input)
   if (!parsed.success) throw invalidDocument(spec, parsed.error.issues.map(describeIssue))
-  const document = freezeObject(parsed.data as Record<string, unknown>, spec, [], true)
+  const walk: Walk = { spec, length: 0 }
+  const document = freezeObject(parsed.data as Record<string, unknown>, walk, [], true)
   const key = assertKey(spec, document[spec.key])
-  const json = JSON.stringify(document)
-  if (json.length > MAX_DOCUMENT_LENGTH) {
-    throw invalidDocument(spec, [`(document): larger than ${MAX_DOCUMENT_LENGTH} characters as JSON`])
+  if (walk.length > MAX_DOCUMENT_LENGTH) {
+    throw invalidDocument(spec, [`(document): larger than ${MAX_DOCUMENT_LENGTH} characters`])
   }
-  return new Operation(target, kind, key, document, json, ifVersion)
+  return new Operation(target, kind, key, document, ifVersion, OPERATION_BYTES + walk.length)
 }
 
 /** Freezes a document that came from the store's own JSON. */
@@ -53,9 +55,18 @@ export function assertKey(spec: CollectionSpec, key: unknown): string {
 
 type Path = readonly (string | number)[]
 
+interface Walk {
+  readonly spec: CollectionSpec
+  /** Characters of the strings met, and some for everything else: about the length as JSON. */
+  length: number
+}
+
+/** Quotes, colon, comma; a number or a literal. */
+const FIELD_LENGTH = 8
+
 function freezeObject(
   source: Record<string, unknown>,
-  spec: CollectionSpec,
+  walk: Walk,
   path: Path,
   isOwn: boolean,
 ): Record<string, unknown> {
@@ -63,16 +74,17 @@ function freezeObject(
   let hasUndefined = false
   for (const name in source) {
     const value = source[name]
+    walk.length += name.length + FIELD_LENGTH
     if (typeof value === 'string') {
+      walk.length += value.length
       if (!isOwn) setOwn(target, name, value)
     } else if (value === undefined) hasUndefined = true
     else {
-      const frozen = freezeValue(value, spec, path, name)
+      const frozen = freezeValue(value, walk, path, name)
       if (!isOwn || frozen !== value) setOwn(target, name, frozen)
     }
   }
-  if (isOwn && hasUndefined) return Object.freeze(withoutUndefined(target))
-  return Object.freeze(target)
+  return Object.freeze(isOwn && hasUndefined ? withoutUndefined(target) : target)
 }
 
 /** A plain assignment to `__proto__` would set the prototype and lose the value. */
@@ -85,9 +97,11 @@ function withoutUndefined(source: Record<string, unknown>): Record<string, unkno
   return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined))
 }
 
-function freezeValue(value: unknown, spec: CollectionSpec, parent: Path, name: string | number): unknown {
+function freezeValue(value: unknown, walk: Walk, parent: Path, name: string | number): unknown {
   switch (typeof value) {
     case 'string':
+      walk.length += value.length + FIELD_LENGTH
+      return value
     case 'boolean':
       return value
     case 'number':
@@ -96,17 +110,18 @@ function freezeValue(value: unknown, spec: CollectionSpec, parent: Path, name: s
     case 'object': {
       if (value === null) return null
       const path = [...parent, name]
-      if (path.length > MAX_DEPTH) throw invalidDocument(spec, [`${formatPath(parent)}: nested too deeply`])
+      if (path.length > MAX_DEPTH) throw invalidDocument(walk.spec, [`${formatPath(parent)}: nested too deeply`])
       if (Array.isArray(value)) {
-        return Object.freeze(value.map((element, index) => freezeValue(element, spec, path, index)))
+        walk.length += value.length
+        return Object.freeze(value.map((element, index) => freezeValue(element, walk, path, index)))
       }
       const prototype = Object.getPrototypeOf(value)
       if (prototype === Object.prototype || prototype === null) {
-        return freezeObject(value as Record<string, unknown>, spec, path, false)
+        return freezeObject(value as Record<string, unknown>, walk, path, false)
       }
     }
   }
-  throw invalidDocument(spec, [
+  throw invalidDocument(walk.spec, [
     `${formatPath([...parent, name])}: not a JSON value; use strings, numbers or plain objects`,
   ])
 }

@@ -122,6 +122,7 @@ export async function openStore<const C extends Readonly<Record<string, AnyColle
     throw error
   }
   forgetPasswordVariable()
+  if (opened.hasUserMigrations) for (const state of states.values()) state.isUnconstrained = false
   const limits: QueueLimits = { ...DEFAULT_QUEUE_LIMITS, ...definedOf(checked.queue ?? {}) }
   core = new StoreCore(supervisor, sequenceBase(opened.session), limits, checked.readOnly ?? false)
   store = new HoldfastStore({

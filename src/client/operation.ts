@@ -12,8 +12,9 @@ export class Operation implements WireOperation {
   readonly kind: WriteKind
   readonly key: string
   readonly document: Document | undefined
-  readonly json: string | null
   readonly ifVersion: number | null
+  /** Estimate of the memory it takes while it is pending. */
+  readonly bytes: number
   /** What the mirror showed before this write, set when it is accepted. */
   before: MirrorEntry | undefined = undefined
   after: MirrorEntry | undefined = undefined
@@ -23,18 +24,31 @@ export class Operation implements WireOperation {
     kind: WriteKind,
     key: string,
     document: Document | undefined,
-    json: string | null,
     ifVersion: number | null,
+    bytes: number,
   ) {
     this.target = target
     this.kind = kind
     this.key = key
     this.document = document
-    this.json = json
     this.ifVersion = ifVersion
+    this.bytes = bytes
   }
 
   get collection(): string {
     return this.target.spec.name
+  }
+
+  /** Made when it is sent: the document is frozen, and a text of its own for every pending write would double what waits. */
+  get json(): string | null {
+    return this.document === undefined ? null : JSON.stringify(this.document)
+  }
+
+  /**
+   * True for a put that no constraint can refuse by itself: it fails only when its whole batch does. Such puts share
+   * a unit, and with it a promise.
+   */
+  get isUnconditional(): boolean {
+    return this.kind === 'put' && this.ifVersion === null && this.target.isUnconstrained
   }
 }

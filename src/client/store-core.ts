@@ -11,9 +11,6 @@ import { CommitQueue, type QueueLimits, type Unit } from './commit-queue.ts'
 import type { Operation } from './operation.ts'
 import type { WorkerSupervisor } from './worker-supervisor.ts'
 
-/** Memory an operation takes beside its document. */
-const OPERATION_OVERHEAD_BYTES = 200
-
 export class StoreCore {
   readonly supervisor: WorkerSupervisor
   readonly #queues: Readonly<Record<DatabaseFile, CommitQueue>>
@@ -59,65 +56,60 @@ export class StoreCore {
     if (this.#closed) throw new StoreError('STORE_CLOSED', 'The store is closed. Open it again with openStore.')
   }
 
-  /** Prepares one operation and accepts it; what `prepare` throws rejects, like every other refusal. */
-  write(prepare: () => Operation): Promise<void> {
-    return new Promise((resolve, reject) => {
-      try {
-        this.#accept([prepare()], resolve, reject)
-      } catch (error) {
-        reject(error)
-      }
-    })
-  }
-
-  /** Accepts operations of one file as one unit. Resolves when durable; rejects, with nothing kept, otherwise. */
-  accept(operations: readonly Operation[]): Promise<void> {
-    return new Promise((resolve, reject) => {
-      try {
-        this.#accept(operations, resolve, reject)
-      } catch (error) {
-        reject(error)
-      }
-    })
-  }
-
-  /** The blocking twin of `accept`: returns when durable. */
-  acceptSync(operations: readonly Operation[], timeoutMs: number): void {
-    let error: unknown
-    this.#accept(
-      operations,
-      () => undefined,
-      (failure) => {
-        error = failure
-      },
-    )
-    const file = operations[0]?.target.spec.file
-    if (file !== undefined) this.#queues[file].drainSync(timeoutMs)
-    if (error !== undefined) throw error
-  }
-
-  /** Throws when the unit is refused, before anything has changed. */
-  #accept(operations: readonly Operation[], resolve: () => void, reject: (error: unknown) => void): void {
-    const [first] = operations
-    if (first === undefined) {
-      resolve()
-      return
+  /**
+   * Accepts one operation. Resolves when durable; rejects, with nothing kept, otherwise. Throws when it is refused,
+   * before anything has changed.
+   */
+  acceptOne(operation: Operation): Promise<void> {
+    const queue = this.#admit(operation.target.spec.file, 1, operation.bytes)
+    assertExpected(operation)
+    show(operation)
+    const shares = operation.isUnconditional
+    const open = shares ? queue.openUnit() : undefined
+    if (open !== undefined) {
+      queue.extend(open, operation)
+      return (open as PendingUnit).durable
     }
+    const unit = new PendingUnit([operation], operation.bytes, shares)
+    queue.accept(unit)
+    operation.target.lastUnit = queue.acceptedUnits
+    return unit.durable
+  }
+
+  /** Accepts operations of one file as one unit, whole or absent; otherwise like `acceptOne`, but rejects when refused. */
+  async acceptUnit(operations: readonly Operation[]): Promise<void> {
+    if (operations.length > 0) await this.#acceptUnit(operations).durable
+  }
+
+  /** The blocking twin of `acceptUnit`: returns when durable. */
+  acceptSync(operations: readonly Operation[], timeoutMs: number): void {
+    const [first] = operations
+    if (first === undefined) return
+    const unit = this.#acceptUnit(operations)
+    unit.durable.catch(() => undefined)
+    this.#queues[first.target.spec.file].drainSync(timeoutMs)
+    if (unit.error !== undefined) throw unit.error
+  }
+
+  #acceptUnit(operations: readonly Operation[]): PendingUnit {
+    const file = assertOneFile(operations)
+    const bytes = operations.reduce((sum, operation) => sum + operation.bytes, 0)
+    const queue = this.#admit(file, operations.length, bytes)
+    for (const operation of firstOfEachDocument(operations)) assertExpected(operation)
+    for (const operation of operations) show(operation)
+    const unit = new PendingUnit([...operations], bytes, false)
+    queue.accept(unit)
+    for (const { target } of operations) target.lastUnit = queue.acceptedUnits
+    return unit
+  }
+
+  #admit(file: DatabaseFile, operations: number, bytes: number): CommitQueue {
     this.assertOpen()
     if (this.#readOnly) throw readOnly()
-    const queue = this.#queues[first.target.spec.file]
-    let bytes = 0
-    for (const operation of operations) {
-      bytes += OPERATION_OVERHEAD_BYTES + (operation.json?.length ?? 0)
-      if (operation.target.spec.file !== first.target.spec.file) throw twoFiles(first.target, operation.target)
-    }
-    const refusal = queue.refusal(operations.length, bytes)
+    const queue = this.#queues[file]
+    const refusal = queue.refusal(operations, bytes)
     if (refusal !== undefined) throw refusal
-    if (operations.length === 1) assertExpected(first)
-    else for (const operation of firstOfEachDocument(operations)) assertExpected(operation)
-    for (const operation of operations) show(operation)
-    queue.accept(new PendingUnit(operations, bytes, resolve, reject))
-    for (const { target } of operations) target.lastUnit = queue.acceptedUnits
+    return queue
   }
 
   /** Resolves when every write to `target` accepted so far is settled, so that a read sees it. */
@@ -174,28 +166,35 @@ function show(operation: Operation): void {
 }
 
 class PendingUnit implements Unit {
-  readonly operations: readonly Operation[]
-  readonly bytes: number
+  readonly operations: Operation[]
   readonly acceptedAt = performance.now()
-  readonly onDurable: () => void
-  readonly #reject: (error: unknown) => void
+  readonly isOpen: boolean
+  readonly durable: Promise<void>
+  bytes: number
+  error: StoreError | undefined = undefined
+  #resolve!: () => void
+  #reject!: (error: StoreError) => void
 
-  constructor(
-    operations: readonly Operation[],
-    bytes: number,
-    resolve: () => void,
-    reject: (error: unknown) => void,
-  ) {
+  /** `isOpen`: unconditional puts may still join while it waits. */
+  constructor(operations: Operation[], bytes: number, isOpen: boolean) {
     this.operations = operations
     this.bytes = bytes
-    this.onDurable = resolve
-    this.#reject = reject
+    this.isOpen = isOpen
+    this.durable = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  onDurable(): void {
+    this.#resolve()
   }
 
   onFailed(error: StoreError, laterOf: (operation: WireOperation) => WireOperation | undefined): void {
     for (const operation of this.operations.toReversed()) {
       operation.target.mirror?.revert(operation, laterOf(operation) as Operation | undefined)
     }
+    this.error = error
     this.#reject(error)
   }
 }
@@ -209,6 +208,12 @@ function alreadyExists(target: CollectionState, key: string): StoreError {
 
 function readOnly(): StoreError {
   return new StoreError('READ_ONLY', 'This store was opened with readOnly: true. Open it as its owner to write.')
+}
+
+function assertOneFile([first, ...others]: readonly Operation[]): DatabaseFile {
+  const { target } = first as Operation
+  for (const other of others) if (other.target.spec.file !== target.spec.file) throw twoFiles(target, other.target)
+  return target.spec.file
 }
 
 function twoFiles(a: CollectionState, b: CollectionState): StoreError {

@@ -157,7 +157,7 @@ export class HoldfastStore {
       result = callback(scope)
       return result
     })
-    await this.#core.accept(operations)
+    await this.#core.acceptUnit(operations)
     return result as T
   }
 

@@ -131,7 +131,8 @@ function place(operation: WireOperation, state: CollectionSegments, all: Mutable
 
 function append(segment: MutableSegment, operation: WireOperation): void {
   segment.keys.push(operation.key)
-  if (operation.json !== null) segment.documents.push(operation.json)
+  const { json } = operation
+  if (json !== null) segment.documents.push(json)
 }
 
 /** The last operation whose document will still be there after the batch, if any. */

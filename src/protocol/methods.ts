@@ -39,6 +39,8 @@ export interface OpenResult {
   readonly appliedMigrations: readonly string[]
   /** File names of keyring copies that were missing or damaged and have been restored from the other one. */
   readonly restoredKeyringCopies: readonly string[]
+  /** True when SQL of the user's own, which may hold constraints and triggers, was ever applied. */
+  readonly hasUserMigrations: boolean
   /** Every collection the store has a table for, also those this open did not define. */
   readonly collections: readonly CollectionSpec[]
 }

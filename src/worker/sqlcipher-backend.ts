@@ -51,7 +51,6 @@ import {
 } from './migrator.ts'
 import { acquireOwnerLock, type OwnerLock } from './owner-lock.ts'
 import { countSql, hydrateSql, pageSql, type Sql } from './query-sql.ts'
-import { openDocumentSql } from './table-sql.ts'
 import { quoteName } from './quote.ts'
 import { SealedFields } from './sealed-fields.ts'
 import {
@@ -63,6 +62,7 @@ import {
   publishDatabases,
 } from './store-directory.ts'
 import { databasePath, unfinishedDatabasePath } from './store-files.ts'
+import { openDocumentSql } from './table-sql.ts'
 import { readOnlySql } from './user-sql.ts'
 
 const HYDRATE_ROWS = 1_000
@@ -144,6 +144,7 @@ class Opening {
         session,
         appliedMigrations: applied,
         restoredKeyringCopies: restored,
+        hasUserMigrations: (await readAppliedMigrations(writers.get('state') as Connection)).some(isUserMigration),
         collections: [...collections.values()],
       },
     }
@@ -189,6 +190,7 @@ class Opening {
         session: 0,
         appliedMigrations: [],
         restoredKeyringCopies: [],
+        hasUserMigrations: false,
         collections: [...collections.values()],
       },
     }
@@ -344,6 +346,10 @@ class Opening {
     }
     return new SqlcipherBackend({ dir, files, collections, sealedFields, keys, lock })
   }
+}
+
+function isUserMigration({ origin }: AppliedMigration): boolean {
+  return origin === 'user'
 }
 
 function migrationsPending(pending: readonly PendingMigration[]): StoreError {
