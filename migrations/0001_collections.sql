@@ -131,13 +131,16 @@ CREATE TABLE "recoveryMetrics" (
   "outcome" ANY GENERATED ALWAYS AS ("_doc" ->> '$.outcome') VIRTUAL
 ) STRICT;
 
--- One row for the session that owns the store: the last batch it recorded, and what failed in it.
-CREATE TABLE "_sessions" (
-  "session" INTEGER PRIMARY KEY,
+-- One row: how often the store was opened for writing, the last batch that was recorded here, and what failed in it.
+CREATE TABLE "_session" (
+  "id" INTEGER PRIMARY KEY CHECK ("id" = 1),
+  "session" INTEGER NOT NULL DEFAULT 0,
   "sequence" INTEGER NOT NULL DEFAULT 0,
   "failures" TEXT NOT NULL DEFAULT '[]',
   "unitsDone" INTEGER
 ) STRICT;
+
+INSERT INTO "_session" ("id") VALUES (1);
 
 -- Definitions of the user's collections.
 CREATE TABLE "_collections" (

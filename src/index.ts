@@ -51,13 +51,13 @@ export {
   TERMINAL_ORDER_STATES,
 } from './schema/built-in/trading.ts'
 export { type BuiltInCollections, builtInCollections } from './schema/built-in-collections.ts'
+export type { DatabaseFile } from './schema/database-file.ts'
 export { type Decimal, decimal, timestampMs } from './schema/decimal.ts'
 export {
   type AnyCollection,
   type CollectionDefinition,
   type CollectionOptions,
   type CollectionSpec,
-  type DatabaseFile,
   type DocumentOf,
   defineCollection,
   type HotWhile,

@@ -2,6 +2,7 @@
  * Collections as a program sees them. Hot ones answer from memory at once, cold ones with a promise; `await` works on
  * both. Writes are the same everywhere: accepted when the call returns, durable when the promise resolves.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StoreError } from '../protocol/store-error.ts'
 import type {
   AnyCollection,
@@ -22,6 +23,8 @@ import type { StoreCore } from './store-core.ts'
 /** Operations in one transaction; larger loads go through `load`. */
 export const MAX_UNIT_OPERATIONS = 10_000
 const LOAD_PIECE_ROWS = 250
+/** How long a load keeps the event loop before it lets others in. */
+const LOAD_TURN_MS = 1
 
 export interface WriteOptions {
   /** Write only if the stored document has this version (1 after its insert, one more with each put; 0: none). */
@@ -191,6 +194,7 @@ export class StoreCollection {
     let failure: { readonly error: unknown } | undefined
     let piece: Operation[] = []
     let count = 0
+    let turnStartedAt = performance.now()
     const send = async () => {
       const operations = piece
       piece = []
@@ -204,10 +208,14 @@ export class StoreCollection {
     for await (const document of documents) {
       piece.push(preparePut(this.#state, document, undefined))
       if (piece.length === LOAD_PIECE_ROWS) await send()
+      if (performance.now() - turnStartedAt > LOAD_TURN_MS) {
+        await nextTurn()
+        turnStartedAt = performance.now()
+      }
     }
     if (piece.length > 0) await send()
     await queue.settledThrough(queue.acceptedUnits)
-    await Promise.resolve()
+    await nextTurn()
     if (failure !== undefined) throw failure.error
     return count
   }

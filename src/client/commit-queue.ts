@@ -7,7 +7,7 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { findWitness, segmentOperations, type UnitFailure, type WireOperation } from '../protocol/batch.ts'
 import type { AppliedResult } from '../protocol/methods.ts'
 import { deserializeError, isStoreError, StoreError } from '../protocol/store-error.ts'
-import type { DatabaseFile } from '../schema/define-collection.ts'
+import type { DatabaseFile } from '../schema/database-file.ts'
 import { isWorkerLost, type WorkerSupervisor } from './worker-supervisor.ts'
 
 /** Operations that are written together or not at all. */

@@ -5,9 +5,10 @@
  */
 import type { WireOperation } from '../protocol/batch.ts'
 import { StoreError } from '../protocol/store-error.ts'
-import { DATABASE_FILES, type DatabaseFile } from '../schema/define-collection.ts'
+import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionState } from './collection-state.ts'
 import { CommitQueue, type QueueLimits, type Unit } from './commit-queue.ts'
+import type { Document } from './document-query.ts'
 import type { Operation } from './operation.ts'
 import type { WorkerSupervisor } from './worker-supervisor.ts'
 
@@ -161,8 +162,15 @@ function assertExpected({ target, kind, key, ifVersion }: Operation): void {
 
 function show(operation: Operation): void {
   const { target } = operation
-  if (target.mirror === undefined) target.emit(operation.key, operation.document, undefined)
+  if (target.mirror === undefined) target.emit(operation.key, withoutSealed(operation), undefined)
   else target.mirror.apply(operation)
+}
+
+/** Listeners get what readers get. */
+function withoutSealed({ target, document }: Operation): Document | undefined {
+  const { sealed } = target.spec
+  if (document === undefined || sealed.length === 0) return document
+  return Object.freeze(Object.fromEntries(Object.entries(document).filter(([field]) => !sealed.includes(field))))
 }
 
 class PendingUnit implements Unit {

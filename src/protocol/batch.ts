@@ -6,7 +6,7 @@
  * the whole transaction back and the client sends the same operations again unit by unit (`UnitBatch`), where a
  * savepoint around each unit finds the one at fault and lets the others through.
  */
-import type { DatabaseFile } from '../schema/define-collection.ts'
+import type { DatabaseFile } from '../schema/database-file.ts'
 import type { SerializedError } from './store-error.ts'
 
 export type WriteKind = 'put' | 'insert' | 'delete'

@@ -3,7 +3,8 @@
  * are derived from it. Requests and results are plain data; large results travel as one JSON text a page, which costs
  * the receiving thread a single parse and no clone of thousands of objects.
  */
-import type { CollectionSpec, DatabaseFile } from '../schema/define-collection.ts'
+import type { DatabaseFile } from '../schema/database-file.ts'
+import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
 
@@ -23,6 +24,8 @@ export interface OpenRequest {
   readonly password: Uint8Array
   readonly durability: Durability
   readonly kdfCost: KdfCostOptions | null
+  /** Those of the package, and those the program defines. */
+  readonly builtInCollections: readonly CollectionSpec[]
   readonly collections: readonly CollectionSpec[]
   /** Folder of the built-in migrations, and of the user's own. */
   readonly migrationsDir: string

@@ -4,11 +4,8 @@
  */
 import { z } from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
+import type { DatabaseFile } from './database-file.ts'
 import type { DeepReadonly } from './json.ts'
-
-/** The database file a collection lives in: `state` is what must not be lost, `market` is bulk data with a writer of its own. */
-export type DatabaseFile = 'state' | 'market'
-export const DATABASE_FILES = ['state', 'market'] as const satisfies readonly DatabaseFile[]
 
 /** Keeps documents in memory while `field` has one of the values `in`; the others stay on disk. */
 export interface HotWhile<Field extends string = string, Value extends string = string> {

@@ -2,23 +2,26 @@
  * Moves the WAL into the database file from a connection of its own. SQLite's automatic checkpoint runs inside the
  * commit that crosses the threshold and showed up there as a 60-90 ms spike; here commits go on meanwhile.
  *
- * How far the WAL has grown is estimated from what was committed: its file keeps its largest size, and reading the
- * index beside it would drop SQLite's locks when that descriptor is closed.
+ * A checkpoint that only ever chases the writer never lets the WAL start over, and a WAL that keeps growing makes every
+ * fsync dearer: appending to a file costs half as much again as writing over it (docs/decisions/0003-checkpoints.md).
+ * So the bulk is moved beside the commits, and the last few pages while they wait a moment.
  */
 import { stat } from 'node:fs/promises'
 import { type Connection, DriverError, queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 
-const INTERVAL_MS = 250
-const CHECKPOINT_AFTER_BYTES = 16 * 1024 * 1024
-/** Past this size of the WAL commits wait for one that empties it: a reader that never ends must not fill the disk. */
-const MAX_WAL_BYTES = 512 * 1024 * 1024
+const INTERVAL_MS = 100
+const CHECKPOINT_AFTER_FRAMES = 2_048
+/** Few enough to be moved while commits wait. */
+const LAST_FRAMES = 64
+const MAX_CHASES = 4
+/** Past this commits wait for a checkpoint that empties the WAL: a reader that never ends must not fill the disk. */
+const MAX_FRAMES = 128 * 1_024
 
 export interface CheckpointerOptions {
   readonly connection: Connection
-  readonly walPath: string
-  /** Estimated bytes written to the WAL since the start. */
-  readonly writtenBytes: () => number
+  /** Rises with every commit. */
+  readonly commits: () => number
   /** Runs work while no commit is under way. */
   readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>
 }
@@ -32,7 +35,7 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> = Promise.resolve()
-  #checkpointedBytes = 0
+  #commitsSeen = 0
   #checkpoints = 0
   #checkpointMs = 0
 
@@ -64,10 +67,18 @@ export class Checkpointer {
   }
 
   async #tick(): Promise<void> {
-    if (this.#options.writtenBytes() - this.#checkpointedBytes < CHECKPOINT_AFTER_BYTES) return
-    const walBytes = await fileBytes(this.#options.walPath)
-    if (walBytes > MAX_WAL_BYTES) await this.#options.exclusively(() => this.#checkpoint('TRUNCATE'))
-    else await this.#checkpoint('PASSIVE')
+    const commits = this.#options.commits()
+    if (commits === this.#commitsSeen) return
+    const state = await this.#wal('NOOP')
+    const { inWal } = state
+    let { waiting } = state
+    this.#commitsSeen = commits
+    if (inWal < CHECKPOINT_AFTER_FRAMES) return
+    for (let chase = 0; waiting > LAST_FRAMES && chase < MAX_CHASES; chase++) {
+      await this.#checkpoint('PASSIVE')
+      waiting = (await this.#wal('NOOP')).waiting
+    }
+    await this.#options.exclusively(() => this.#checkpoint(inWal > MAX_FRAMES ? 'TRUNCATE' : 'PASSIVE'))
   }
 
   /**
@@ -77,16 +88,22 @@ export class Checkpointer {
   async #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): Promise<void> {
     failpoint('checkpoint:before')
     const startedAt = performance.now()
-    const writtenBytes = this.#options.writtenBytes()
+    await this.#wal(mode)
+    this.#checkpoints += 1
+    this.#checkpointMs += performance.now() - startedAt
+    failpoint('checkpoint:after')
+  }
+
+  /** Frames in the WAL, and those of them that are not in the database yet; see https://sqlite.org/pragma.html#pragma_wal_checkpoint. */
+  async #wal(mode: 'NOOP' | 'PASSIVE' | 'TRUNCATE'): Promise<{ readonly inWal: number; readonly waiting: number }> {
     try {
-      await queryOnce(this.#options.connection, `PRAGMA wal_checkpoint(${mode})`)
-      this.#checkpointedBytes = writtenBytes
-      this.#checkpoints += 1
-      this.#checkpointMs += performance.now() - startedAt
+      const [row] = await queryOnce(this.#options.connection, `PRAGMA wal_checkpoint(${mode})`)
+      const inWal = Number(row?.log)
+      return { inWal, waiting: inWal - Number(row?.checkpointed) }
     } catch (error) {
       if (!(error instanceof DriverError)) throw error
+      return { inWal: 0, waiting: 0 }
     }
-    failpoint('checkpoint:after')
   }
 }
 

@@ -3,9 +3,8 @@
  * tables and columns are added, indexes are added and dropped; documents are never touched. The definition is recorded
  * beside the data, so that tools can read collections that they were not given.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
-import { builtInCollections } from '../schema/built-in-collections.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import { type Connection, queryOnce } from './driver.ts'
 import { quoteName } from './quote.ts'
@@ -30,9 +29,8 @@ export async function recordedCollections(connection: Connection): Promise<Colle
 }
 
 export async function ensureCollectionTables(connection: Connection, specs: readonly CollectionSpec[]): Promise<void> {
-  const own = specs.filter((spec) => !Object.hasOwn(builtInCollections, spec.name))
   const recorded = new Map((await recordedCollections(connection)).map((spec) => [spec.name, spec]))
-  const changed = own.filter((spec) => JSON.stringify(recorded.get(spec.name)) !== JSON.stringify(spec))
+  const changed = specs.filter((spec) => JSON.stringify(recorded.get(spec.name)) !== JSON.stringify(spec))
   if (changed.length === 0) return
   await connection.exec('BEGIN IMMEDIATE')
   try {

@@ -32,18 +32,13 @@ export interface CommitterOptions {
   readonly connection: Connection
   readonly collections: ReadonlyMap<string, CollectionSpec>
   readonly sealedFields: SealedFields
-  readonly session: number
   readonly dir: string
 }
 
 export interface CommitterStatus {
   readonly commits: number
   readonly commitMs: number
-  /** Estimate of what went into the WAL: the pages of a commit, and its documents with their keys. */
-  readonly writtenBytes: number
 }
-
-const COMMIT_OVERHEAD_BYTES = 12 * 1024
 
 export interface AuditEntry {
   readonly actor: string
@@ -56,25 +51,22 @@ export class Committer {
   readonly #statements: StatementCache
   readonly #collections: ReadonlyMap<string, CollectionSpec>
   readonly #sealedFields: SealedFields
-  readonly #session: number
   readonly #dir: string
   #tail: Promise<unknown> = Promise.resolve()
   #lastSequence = 0
   #commits = 0
   #commitMs = 0
-  #writtenBytes = 0
 
   constructor(options: CommitterOptions) {
     this.#connection = options.connection
     this.#statements = new StatementCache(options.connection)
     this.#collections = options.collections
     this.#sealedFields = options.sealedFields
-    this.#session = options.session
     this.#dir = options.dir
   }
 
   get status(): CommitterStatus {
-    return { commits: this.#commits, commitMs: this.#commitMs, writtenBytes: this.#writtenBytes }
+    return { commits: this.#commits, commitMs: this.#commitMs }
   }
 
   commit(batch: Batch): Promise<CommitResult> {
@@ -250,7 +242,6 @@ export class Committer {
   #applied(sequence: number, startedAt: number): void {
     this.#lastSequence = sequence
     this.#commits += 1
-    this.#writtenBytes += COMMIT_OVERHEAD_BYTES
     this.#commitMs += performance.now() - startedAt
   }
 
@@ -297,9 +288,7 @@ export class Committer {
       } else {
         const parameters: BindValue[] = [now, sequence]
         for (let index = offset; index < offset + rows; index++) {
-          const json = segment.documents[index] as string
-          parameters.push(segment.keys[index] as string, json)
-          this.#writtenBytes += json.length
+          parameters.push(segment.keys[index] as string, segment.documents[index] as string)
         }
         await this.#run(segment.kind === 'put' ? putSql(spec, rows) : insertSql(spec, rows), parameters)
       }
@@ -395,15 +384,13 @@ export class Committer {
   }
 
   async #recordBatch(sequence: number, failures: readonly UnitFailure[], unitsDone: number | null): Promise<void> {
-    const sql = 'UPDATE "_sessions" SET "sequence" = ?, "failures" = ?, "unitsDone" = ? WHERE "session" = ?'
-    await this.#run(sql, [sequence, JSON.stringify(failures), unitsDone, this.#session])
+    const sql = 'UPDATE "_session" SET "sequence" = ?, "failures" = ?, "unitsDone" = ?'
+    await this.#run(sql, [sequence, JSON.stringify(failures), unitsDone])
   }
 
   async #recordedBatch(): Promise<RecordedBatch> {
-    const sql = 'SELECT "sequence", "failures", "unitsDone" FROM "_sessions" WHERE "session" = ?'
-    const [row] = await this.#query(sql, [this.#session])
-    if (row === undefined)
-      throw new StoreError('INTERNAL', 'The session of this store is not recorded. Please report it.')
+    const [row] = await this.#query('SELECT "sequence", "failures", "unitsDone" FROM "_session"', [])
+    if (row === undefined) throw new StoreError('INTERNAL', 'The session row is missing. Please report it.')
     return {
       sequence: Number(row.sequence),
       failures: JSON.parse(String(row.failures)) as UnitFailure[],

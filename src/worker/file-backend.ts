@@ -1,6 +1,7 @@
 /** One database file of the store at work: its writer, its readers and its checkpointer. */
 import type { Durability, FileStatus } from '../protocol/methods.ts'
-import type { CollectionSpec, DatabaseFile } from '../schema/define-collection.ts'
+import type { DatabaseFile } from '../schema/database-file.ts'
+import type { CollectionSpec } from '../schema/define-collection.ts'
 import { Checkpointer, fileBytes } from './checkpointer.ts'
 import { Committer } from './committer.ts'
 import { type Connection, type Driver, queryOnce } from './driver.ts'
@@ -21,7 +22,6 @@ export interface FileBackendOptions {
   readonly durability: Durability
   readonly collections: ReadonlyMap<string, CollectionSpec>
   readonly sealedFields: SealedFields
-  readonly session: number
   /** The connection that migrated the file; it becomes the writer. Null for a read-only store. */
   readonly writer: Connection | null
 }
@@ -56,8 +56,7 @@ export class FileBackend {
       const { committer } = this
       this.#checkpointer = new Checkpointer({
         connection: checkpointerConnection,
-        walPath: `${this.#path}-wal`,
-        writtenBytes: () => committer.status.writtenBytes,
+        commits: () => committer.status.commits,
         exclusively: (work) => committer.exclusively(work),
       })
       this.#checkpointer.start()
@@ -102,20 +101,12 @@ export class FileBackend {
   }
 }
 
-/** Gives the writer its session: the number that makes its batches' sequences rise above all before. */
-export async function recordSession(writer: Connection, session: number | null): Promise<number> {
-  if (session !== null) {
-    await queryOnce(writer, 'INSERT INTO "_sessions" ("session") VALUES (?) ON CONFLICT ("session") DO NOTHING', [
-      session,
-    ])
-    await queryOnce(writer, 'DELETE FROM "_sessions" WHERE "session" < ?', [session])
-    return session
-  }
-  const [row] = await queryOnce(
-    writer,
-    'INSERT INTO "_sessions" ("session") SELECT coalesce(max("session"), 0) + 1 FROM "_sessions" RETURNING "session"',
-  )
-  const next = Number(row?.session)
-  await queryOnce(writer, 'DELETE FROM "_sessions" WHERE "session" < ?', [next])
-  return next
+/**
+ * The number of this session, which makes the sequences of its batches rise above all before. `session` is given when a
+ * worker takes over from one that died. See `sequence.ts`.
+ */
+export async function takeSession(stateWriter: Connection, session: number | null): Promise<number> {
+  if (session !== null) return session
+  const [row] = await queryOnce(stateWriter, 'UPDATE "_session" SET "session" = "session" + 1 RETURNING "session"')
+  return Number(row?.session)
 }

@@ -7,7 +7,7 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
 import { type Connection, type Driver, DriverError } from './driver.ts'
 import { FILE_MODE, LOCK_FILE, OWNER_FILE } from './store-files.ts'

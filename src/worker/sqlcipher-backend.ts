@@ -2,7 +2,6 @@
  * The embedded backend: two SQLCipher files under one keyring. Opening goes lock, keyring, databases, migrations,
  * session; each step that fails says which it was and has changed nothing before it.
  */
-import { existsSync } from 'node:fs'
 import { DEFAULT_KDF_COST } from '../crypto/kdf.ts'
 import { createKeyring, type Keyring, type StoreKeys, unlockKeyring } from '../crypto/keyring.ts'
 import { readKeyring, restoreKeyringCopies, writeKeyring } from '../crypto/keyring-file.ts'
@@ -27,15 +26,15 @@ import type {
   WorkerStatus,
 } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
-import { builtInCollections } from '../schema/built-in-collections.ts'
-import { type CollectionSpec, DATABASE_FILES, type DatabaseFile } from '../schema/define-collection.ts'
+import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
+import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { WhereWire } from '../schema/query.ts'
 import type { Backend } from './backend.ts'
 import { ensureCollectionTables, recordedCollections } from './collection-tables.ts'
 import type { Committer } from './committer.ts'
-import { type Connection, type Driver, queryOnce, type Row } from './driver.ts'
+import type { Connection, Driver, Row } from './driver.ts'
 import { failpoint } from './failpoint.ts'
-import { FileBackend, recordSession } from './file-backend.ts'
+import { FileBackend, takeSession } from './file-backend.ts'
 import { integrityFindings } from './integrity.ts'
 import { toStoreError } from './io-error.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
@@ -133,9 +132,8 @@ class Opening {
       const own = this.#request.collections.filter((spec) => spec.file === file)
       await ensureCollectionTables(writer, own)
     }
-    const session = await recordSession(writers.get('state') as Connection, this.#request.session)
-    await recordSession(writers.get('market') as Connection, session)
-    const backend = await this.#start({ keys, keyring, collections, session, writers, lock })
+    const session = await takeSession(writers.get('state') as Connection, this.#request.session)
+    const backend = await this.#start({ keys, keyring, collections, writers, lock })
     return {
       backend,
       result: {
@@ -181,7 +179,7 @@ class Opening {
     }
     const collections = await this.#collections(readers)
     for (const reader of readers.values()) await reader.close()
-    const backend = await this.#start({ keys, keyring, collections, session: 0, writers: new Map(), lock: null })
+    const backend = await this.#start({ keys, keyring, collections, writers: new Map(), lock: null })
     return {
       backend,
       result: {
@@ -309,7 +307,7 @@ class Opening {
   /** What this open defines, what the store has recorded besides, and what is built in. */
   async #collections(connections: ReadonlyMap<DatabaseFile, Connection>): Promise<Map<string, CollectionSpec>> {
     const specs = new Map<string, CollectionSpec>()
-    for (const definition of Object.values(builtInCollections)) specs.set(definition.spec.name, definition.spec)
+    for (const spec of this.#request.builtInCollections) specs.set(spec.name, spec)
     for (const connection of connections.values()) {
       for (const spec of await recordedCollections(connection)) specs.set(spec.name, spec)
     }
@@ -321,12 +319,11 @@ class Opening {
     readonly keys: StoreKeys
     readonly keyring: Keyring
     readonly collections: ReadonlyMap<string, CollectionSpec>
-    readonly session: number
     readonly writers: ReadonlyMap<DatabaseFile, Connection>
     readonly lock: OwnerLock | null
   }): Promise<Backend> {
     const { dir, durability } = this.#request
-    const { keys, keyring, collections, session, writers, lock } = parts
+    const { keys, keyring, collections, writers, lock } = parts
     const sealedFields = new SealedFields(keys.sealingKey)
     const files = new Map<DatabaseFile, FileBackend>()
     for (const file of DATABASE_FILES) {
@@ -338,7 +335,6 @@ class Opening {
         durability,
         collections,
         sealedFields,
-        session,
         writer: writers.get(file) ?? null,
       })
       files.set(file, backend)

@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { StoreError } from '../protocol/store-error.ts'
-import { DATABASE_FILES } from '../schema/define-collection.ts'
+import { DATABASE_FILES } from '../schema/database-file.ts'
 import { failpoint } from './failpoint.ts'
 import {
   DIRECTORY_MODE,

@@ -1,6 +1,6 @@
 /** The names in a store directory, and the modes they are kept at. */
 import { join } from 'node:path'
-import type { DatabaseFile } from '../schema/define-collection.ts'
+import type { DatabaseFile } from '../schema/database-file.ts'
 
 export const DIRECTORY_MODE = 0o700
 export const FILE_MODE = 0o600
