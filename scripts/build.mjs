@@ -3,7 +3,7 @@
  * uses of zod, because each open starts a worker: resolving forty modules and all of zod there took some 100 ms.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import { build } from 'esbuild'
 
 rmSync('dist', { recursive: true, force: true })
@@ -21,4 +21,4 @@ await build({
   legalComments: 'eof',
   logLevel: 'warning',
 })
-if (readdirSync('dist').includes('cli')) chmodSync('dist/cli/main.js', 0o755)
+chmodSync('dist/cli/main.js', 0o755)

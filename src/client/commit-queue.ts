@@ -1,7 +1,7 @@
 /**
- * Group commit. Units wait here in order of acceptance; one batch is in flight at a time, and everything accepted
- * meanwhile forms the next, so that the cost of a message and of an fsync is shared by as many writes as arrived in
- * its time. After a worker crash the queue asks what was applied and sends the rest: each write happens exactly once.
+ * Group commit. Units wait here in order of acceptance; while a batch is under way, everything accepted forms the next,
+ * so that the cost of a message and of an fsync is shared by as many writes as arrived in its time. Only a burst that
+ * fills whole batches sends them ahead of the answers, so that both threads work. After a worker crash the queue asks what was applied and sends the rest: each write happens exactly once.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { findWitness, segmentOperations, type UnitFailure, type WireOperation } from '../protocol/batch.ts'
@@ -44,6 +44,9 @@ const MAX_SHARED_OPERATIONS = 64
 /** A turn that issues this many writes does not have to end before the worker begins with them. */
 const EARLY_BATCH_OPERATIONS = 1_024
 
+/** Batches under way at once: one works in the worker while the next are made. */
+const MAX_FLIGHTS = 4
+
 /** Room is reported again when the queue has fallen to this share of its limits. */
 const LOW_WATER = 0.5
 
@@ -70,12 +73,27 @@ export interface QueueStats {
   readonly latency: LatencySummary
 }
 
-interface Flight {
+/** A batch on its way. Several may be at once; they are applied and settled in order. */
+class Flight {
   readonly sequence: number
   readonly units: readonly Unit[]
+  readonly operations: number
   /** Set once the batch has to go unit by unit. */
-  byUnit: boolean
-  settled: boolean
+  byUnit = false
+  /** Set while it waits for those before it: nothing may be sent behind it. */
+  isHeld = false
+  settled = false
+  readonly done: Promise<void>
+  markDone!: () => void
+
+  constructor(sequence: number, units: readonly Unit[], operations: number) {
+    this.sequence = sequence
+    this.units = units
+    this.operations = operations
+    this.done = new Promise((resolve) => {
+      this.markDone = resolve
+    })
+  }
 }
 
 interface Survivor {
@@ -96,7 +114,8 @@ export class CommitQueue {
   readonly #latencyUs: RecordableHistogram = createHistogram({ lowest: 1, highest: 600_000_000, figures: 3 })
   #units: Unit[] = []
   #head = 0
-  #flight: Flight | undefined
+  readonly #flights: Flight[] = []
+  #flyingOperations = 0
   #sequence: number
   #scheduled = false
   #depth = 0
@@ -144,9 +163,8 @@ export class CommitQueue {
     this.#acceptedOperations += unit.operations.length
     this.#depth += unit.operations.length
     this.#bytes += unit.bytes
-    if (this.#flight !== undefined) return
-    if (this.#depth >= EARLY_BATCH_OPERATIONS) this.#pump()
-    else if (!this.#scheduled) {
+    if (this.#depth - this.#flyingOperations >= EARLY_BATCH_OPERATIONS) this.#pump()
+    else if (this.#flights.length === 0 && !this.#scheduled) {
       this.#scheduled = true
       process.nextTick(this.#pump)
     }
@@ -180,7 +198,7 @@ export class CommitQueue {
   }
 
   stats(): QueueStats {
-    const oldest = this.#flight?.units[0] ?? this.#units[this.#head]
+    const oldest = this.#flights[0]?.units[0] ?? this.#units[this.#head]
     const histogram = this.#latencyUs
     const toMs = (us: number) => us / 1_000
     return {
@@ -210,10 +228,9 @@ export class CommitQueue {
   drainSync(timeoutMs: number): void {
     const deadline = performance.now() + timeoutMs
     const remainingMs = () => Math.max(1, deadline - performance.now())
-    if (this.#flight !== undefined) this.#finishFlightSync(this.#flight, remainingMs)
+    for (const flight of [...this.#flights]) this.#finishFlightSync(flight, remainingMs)
     while (this.#head < this.#units.length) {
       const flight = this.#take()
-      this.#flight = flight
       try {
         this.#commitSync(flight, remainingMs)
       } catch (error) {
@@ -225,16 +242,19 @@ export class CommitQueue {
 
   /** Rejects everything pending: the store can't go on. */
   fail(error: StoreError): void {
-    if (this.#flight !== undefined) this.#settleFailed(this.#flight, error)
+    for (const flight of [...this.#flights]) this.#settleFailed(flight, error)
     while (this.#head < this.#units.length) this.#settleFailed(this.#take(), error)
   }
 
+  /** Sends what waits: at once when nothing is under way, ahead of the answers when a burst has made a full batch. */
   readonly #pump = (): void => {
     this.#scheduled = false
-    if (this.#flight !== undefined || this.#head === this.#units.length) return
-    const flight = this.#take()
-    this.#flight = flight
-    void this.#send(flight)
+    while (this.#head < this.#units.length) {
+      const waiting = this.#depth - this.#flyingOperations
+      const mayFly = this.#flights.length === 0 || waiting >= EARLY_BATCH_OPERATIONS
+      if (!mayFly || this.#flights.length >= MAX_FLIGHTS || this.#flights.some(isHeld)) return
+      void this.#send(this.#take())
+    }
   }
 
   #take(): Flight {
@@ -260,7 +280,10 @@ export class CommitQueue {
     this.#sequence += 1
     this.#batches += 1
     this.#batchOperationsMax = Math.max(this.#batchOperationsMax, operations)
-    return { sequence: this.#sequence, units, byUnit: false, settled: false }
+    const flight = new Flight(this.#sequence, units, operations)
+    this.#flights.push(flight)
+    this.#flyingOperations += operations
+    return flight
   }
 
   async #send(flight: Flight, resending = false): Promise<void> {
@@ -278,18 +301,23 @@ export class CommitQueue {
     while (!flight.settled) {
       try {
         if (resending) {
+          await this.#holdBehindOthers(flight)
           const applied: AppliedResult = await this.#supervisor.callOnce('wasApplied', this.#appliedRequest(flight))
           if (applied.applied) return applied.failures
         }
-        if (!flight.byUnit) {
-          const result = await this.#supervisor.callOnce('commit', this.#fastBatch(flight))
-          if (result.outcome === 'committed') return []
-          flight.byUnit = true
-          continue
+        if (flight.byUnit) {
+          return (await this.#supervisor.callOnce('commitUnits', unitBatch(this.#file, flight))).failures
         }
-        return (await this.#supervisor.callOnce('commitUnits', unitBatch(this.#file, flight))).failures
+        const { outcome } = await this.#supervisor.callOnce('commit', this.#fastBatch(flight))
+        if (outcome === 'committed') return []
+        if (outcome === 'deferred') await this.#holdBehindOthers(flight)
+        else {
+          flight.isHeld = true
+          flight.byUnit = true
+        }
       } catch (error) {
         if (!isWorkerLost(error)) throw error
+        flight.isHeld = true
         await this.#supervisor.recovered()
         resending = true
       }
@@ -297,7 +325,13 @@ export class CommitQueue {
     return []
   }
 
-  /** The flight under way was sent before this call, so the worker answers behind it. */
+  async #holdBehindOthers(flight: Flight): Promise<void> {
+    flight.isHeld = true
+    const before = this.#flights[this.#flights.indexOf(flight) - 1]
+    await before?.done
+  }
+
+  /** What is under way was sent before this call, so the worker answers behind it. */
   #finishFlightSync(flight: Flight, remainingMs: () => number): void {
     const applied = this.#supervisor.callSync('wasApplied', remainingMs(), this.#appliedRequest(flight))
     if (applied.applied) this.#settle(flight, applied.failures)
@@ -395,8 +429,9 @@ export class CommitQueue {
       }
     }
     for (const [index, unit] of units.entries()) if (!errors.has(index)) add(unit, index)
-    for (let index = this.#head; index < this.#units.length; index++)
-      add(this.#units[index] as Unit, units.length + index)
+    let position = units.length
+    for (const later of this.#flights) for (const unit of later.units) add(unit, position++)
+    for (const unit of this.#units.slice(this.#head)) add(unit, position++)
     return survivors
   }
 
@@ -409,12 +444,14 @@ export class CommitQueue {
 
   #finish(flight: Flight): void {
     flight.settled = true
-    if (this.#flight === flight) this.#flight = undefined
+    this.#flights.splice(this.#flights.indexOf(flight), 1)
+    this.#flyingOperations -= flight.operations
     this.#settledUnits += flight.units.length
     for (const unit of flight.units) {
       this.#depth -= unit.operations.length
       this.#bytes -= unit.bytes
     }
+    flight.markDone()
   }
 
   #wake(): void {
@@ -430,6 +467,10 @@ export class CommitQueue {
     const { maxQueueOperations, maxQueueBytes } = this.#limits
     return this.#depth <= maxQueueOperations * LOW_WATER && this.#bytes <= maxQueueBytes * LOW_WATER
   }
+}
+
+function isHeld(flight: Flight): boolean {
+  return flight.isHeld
 }
 
 /** True when it is open whether the worker has done it. */

@@ -60,8 +60,13 @@ export interface UnitFailure {
   readonly error: SerializedError
 }
 
-/** `conflict`: nothing was written; send the batch again unit by unit. */
-export type CommitResult = { readonly outcome: 'committed' } | { readonly outcome: 'conflict' }
+/**
+ * `conflict`: nothing was written; send the batch again unit by unit. `deferred`: nothing was written, because a batch
+ * before this one has to be sent unit by unit first; send it again after that.
+ */
+export interface CommitResult {
+  readonly outcome: 'committed' | 'conflict' | 'deferred'
+}
 
 export interface UnitCommitResult {
   readonly failures: readonly UnitFailure[]

@@ -54,6 +54,8 @@ export class Committer {
   readonly #dir: string
   #tail: Promise<unknown> = Promise.resolve()
   #lastSequence = 0
+  /** The batch that met a conflict and comes again unit by unit; later ones must not overtake it. */
+  #awaitedUnits: number | null = null
   #commits = 0
   #commitMs = 0
 
@@ -106,6 +108,7 @@ export class Committer {
   }
 
   async #commitFast(batch: Batch): Promise<CommitResult> {
+    if (this.#awaitedUnits !== null && batch.sequence > this.#awaitedUnits) return { outcome: 'deferred' }
     this.#assertNext(batch.sequence)
     const startedAt = performance.now()
     const now = Date.now()
@@ -122,7 +125,10 @@ export class Committer {
         })
       }
     } catch (error) {
-      if (isConflict(error)) return { outcome: 'conflict' }
+      if (isConflict(error)) {
+        this.#awaitedUnits = batch.sequence
+        return { outcome: 'conflict' }
+      }
       throw await toStoreError(error, this.#dir)
     }
     this.#applied(batch.sequence, startedAt)
@@ -137,6 +143,7 @@ export class Committer {
 
   async #commitByUnit(batch: UnitBatch): Promise<UnitCommitResult> {
     this.#assertNext(batch.sequence)
+    if (this.#awaitedUnits === batch.sequence) this.#awaitedUnits = null
     const startedAt = performance.now()
     const resumed = await this.#unitProgress(batch.sequence)
     if (resumed !== null) return await this.#commitEachUnitAlone(batch, resumed, startedAt)

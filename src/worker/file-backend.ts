@@ -11,6 +11,7 @@ import { ReadPool } from './read-pool.ts'
 import type { SealedFields } from './sealed-fields.ts'
 import { databasePath } from './store-files.ts'
 import { createFieldsViewSql } from './table-sql.ts'
+import { preallocateWal } from './wal-preallocation.ts'
 
 const BUSY_TIMEOUT_MS = 10_000
 
@@ -72,7 +73,15 @@ export class FileBackend {
       role: 'checkpointer',
       busyTimeoutMs: BUSY_TIMEOUT_MS,
     })
-    return new FileBackend(options, checkpointerConnection)
+    const backend = new FileBackend(options, checkpointerConnection)
+    backend.#prepareWal()
+    return backend
+  }
+
+  /** In the background, and only if it works: it makes commits cheaper and nothing depends on it. */
+  #prepareWal(): void {
+    if (this.file !== 'state') return
+    this.committer?.exclusively(() => preallocateWal(`${this.#path}-wal`)).catch(() => undefined)
   }
 
   async checkpoint(): Promise<void> {
