@@ -8,21 +8,29 @@ import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
+import type { Durability } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import { type Connection, type Driver, DriverError } from './driver.ts'
 import { FILE_MODE, LOCK_FILE, OWNER_FILE } from './store-files.ts'
 
-const ownerSchema = z.object({ pid: z.int(), hostname: z.string(), since: z.string() })
+const ownerSchema = z.object({
+  pid: z.int(),
+  hostname: z.string(),
+  since: z.string(),
+  durability: z.enum(['full', 'normal']),
+})
 
 /** Who holds a store. */
 export type Owner = z.infer<typeof ownerSchema>
 
 export interface OwnerLock {
+  /** Whoever held the store before. */
+  readonly previousOwner: Owner | undefined
   release(): Promise<void>
 }
 
 /** @throws StoreError `STORE_LOCKED` with the owner's pid when another owner has the store open. */
-export async function acquireOwnerLock(driver: Driver, dir: string): Promise<OwnerLock> {
+export async function acquireOwnerLock(driver: Driver, dir: string, durability: Durability): Promise<OwnerLock> {
   const path = join(dir, LOCK_FILE)
   const connection = await driver.open(path, { mode: 'create', busyTimeoutMs: 0 })
   try {
@@ -33,8 +41,9 @@ export async function acquireOwnerLock(driver: Driver, dir: string): Promise<Own
     if (error instanceof DriverError && error.code === 'BUSY') throw await locked(dir, error)
     throw error
   }
-  await recordOwner(dir)
-  return { release: () => releaseLock(connection) }
+  const previousOwner = await readOwner(dir)
+  await recordOwner(dir, durability)
+  return { previousOwner, release: () => releaseLock(connection) }
 }
 
 async function releaseLock(connection: Connection): Promise<void> {
@@ -42,8 +51,8 @@ async function releaseLock(connection: Connection): Promise<void> {
   await connection.close()
 }
 
-async function recordOwner(dir: string): Promise<void> {
-  const owner: Owner = { pid: process.pid, hostname: hostname(), since: new Date().toISOString() }
+async function recordOwner(dir: string, durability: Durability): Promise<void> {
+  const owner: Owner = { pid: process.pid, hostname: hostname(), since: new Date().toISOString(), durability }
   await writeFile(join(dir, OWNER_FILE), `${JSON.stringify(owner)}\n`, { mode: FILE_MODE })
 }
 

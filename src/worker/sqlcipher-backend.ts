@@ -63,6 +63,7 @@ import {
 import { databasePath, unfinishedDatabasePath } from './store-files.ts'
 import { openDocumentSql } from './table-sql.ts'
 import { readOnlySql } from './user-sql.ts'
+import { assertWalUndamaged } from './wal-damage.ts'
 
 const HYDRATE_ROWS = 1_000
 const MIGRATION_BUSY_TIMEOUT_MS = 10_000
@@ -112,10 +113,14 @@ class Opening {
       if (!this.#request.create) throw notFound(dir)
       await assertMayCreate(dir)
     }
-    const lock = await acquireOwnerLock(this.#driver, dir)
+    const lock = await acquireOwnerLock(this.#driver, dir, this.#request.durability)
     this.#undo.push(() => lock.release())
     const { keyring, keys, created, restored } = await this.#keys(sets)
     this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
+
+    if (lock.previousOwner?.durability !== 'normal') {
+      for (const file of DATABASE_FILES) await assertWalUndamaged(`${databasePath(dir, file)}-wal`)
+    }
 
     const applied: string[] = []
     const writers = new Map<DatabaseFile, Connection>()
