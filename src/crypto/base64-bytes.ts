@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * A zod schema for exactly `length` bytes written as base64 (RFC 4648 section 4, padded). Only the canonical text is

@@ -7,7 +7,7 @@
  */
 
 import { argon2id as ARGON2ID, hash } from 'argon2'
-import { z } from 'zod'
+import * as z from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
 import { base64Bytes } from './base64-bytes.ts'
 import { zero } from './zero.ts'

@@ -11,7 +11,7 @@
  */
 
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
 import { canonicalJson, type JsonValue } from './canonical-json.ts'
 import { deriveKeyEncryptionKey, type KdfCost, KdfParameters, kdfParameters, SALT_BYTES } from './kdf.ts'

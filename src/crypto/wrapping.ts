@@ -3,7 +3,7 @@
  * that comes from the password, so changing the password rewraps 32 bytes and touches no database.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
 import { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from './aes-256-gcm.ts'
 import { base64Bytes } from './base64-bytes.ts'

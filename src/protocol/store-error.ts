@@ -108,10 +108,16 @@ export function sanitizedCause(cause: unknown): StoreError | CauseError {
   return new CauseError('UnknownError', undefined, undefined)
 }
 
-function stackFrames(error: Error): string | undefined {
-  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line))
-  return frames === undefined || frames.length === 0 ? undefined : frames.join('\n')
+/** What follows the message in the stack: a message may have lines that look like frames. */
+function stackFrames({ message, stack = '' }: Error): string | undefined {
+  const frames = stack
+    .slice(stack.indexOf(message) + message.length)
+    .split('\n')
+    .filter((line) => FRAME.test(line))
+  return frames.length === 0 ? undefined : frames.join('\n')
 }
+
+const FRAME = /^\s+at (?:.+ \()?(?:.+:\d+:\d+|<anonymous>|native)\)?$/
 
 /** A `StoreError` as data that survives structured clone. */
 export interface SerializedError {

@@ -39,9 +39,9 @@ export interface CollectionOptions<
   /** Fields that `find` and `list` may filter and order by. */
   readonly indexes?: readonly Indexed[]
   /** Indexed fields whose value may occur once. */
-  readonly unique?: readonly Indexed[]
+  readonly unique?: readonly NoInfer<Indexed>[]
   /** Indexed fields that hold the key of a document in another collection of the same file. */
-  readonly references?: { readonly [F in Indexed]?: string }
+  readonly references?: { readonly [F in NoInfer<Indexed>]?: string }
   /** Optional string fields sealed a second time under a key of their own; read back only through `reveal`. */
   readonly sealed?: readonly Sealed[]
   readonly hot?: H

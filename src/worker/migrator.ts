@@ -3,7 +3,7 @@
  * transaction of its own, its checksum recorded. A store that holds data is copied first, and the copy is opened and
  * checked before anything changes.
  */
-import { chmod, rename, rm } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { StoreError } from '../protocol/store-error.ts'
 import { type Connection, queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
@@ -163,9 +163,10 @@ async function copyBefore(
 ): Promise<string> {
   const copyPath = `${path}.before-${first.origin === 'user' ? 'user-' : ''}${first.name.slice(0, 4)}`
   const partialPath = `${copyPath}.partial`
-  await rm(partialPath, { force: true })
+  for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${partialPath}${suffix}`, { force: true })
+  // SQLite writes into a file that is there and empty, and gives its journal the same mode.
+  await writeFile(partialPath, '', { mode: FILE_MODE })
   await connection.exec(`VACUUM INTO ${quoteText(partialPath)}`)
-  await chmod(partialPath, FILE_MODE)
   const copy = await openCopy(partialPath)
   try {
     const problems = [

@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { KEYRING_BACKUP_FILE, KEYRING_FILE } from '../crypto/keyring-file.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import { DATABASE_FILES } from '../schema/database-file.ts'
 import { failpoint } from './failpoint.ts'
@@ -55,8 +56,12 @@ export async function assertMayCreate(dir: string): Promise<void> {
   }
 }
 
+/** What a process that died while creating a store may leave: databases, and a keyring that was not yet in its place. */
 function unfinishedNames(): string[] {
-  return DATABASE_FILES.flatMap((file) => ['', '-wal', '-shm', '-journal'].map((suffix) => `${file}.db.new${suffix}`))
+  return [
+    ...DATABASE_FILES.flatMap((file) => ['', '-wal', '-shm', '-journal'].map((suffix) => `${file}.db.new${suffix}`)),
+    ...[KEYRING_FILE, KEYRING_BACKUP_FILE].map((name) => `${name}.tmp`),
+  ]
 }
 
 /** Removes what a creation that never got its keyring has left; nothing was ever accepted into it. */

@@ -109,6 +109,18 @@ export function toCcxtRequest(
   return { type: type === 'stop_limit' ? 'limit' : 'market', params }
 }
 
+/**
+ * The order a conditional order has become. Venues that keep conditional orders apart answer for a triggered one with
+ * "closed" and nothing filled: what was executed is another order, which they name in a field of their own.
+ */
+export function triggeredOrderId({ id, info }: CcxtOrder): string | null {
+  if (typeof info !== 'object' || info === null) return null
+  const { actualOrderId, algoId, ordId, executeOrderId } = info as Readonly<Record<string, unknown>>
+  // Binance, OKX, Bitget.
+  const named = actualOrderId || (algoId ? ordId : null) || executeOrderId
+  return named && String(named) !== id ? String(named) : null
+}
+
 function toStatus(
   status: string | undefined,
   quantity: Decimal | null,
@@ -124,7 +136,7 @@ function toStatus(
       return status
     case 'closed':
       // ccxt calls every order closed that is over and was not canceled, whether filled in whole or in part.
-      if (filledQuantity === null) return 'unknown'
+      if (filledQuantity === null || compare(filledQuantity, 0) === 0) return 'unknown'
       return quantity === null || compare(filledQuantity, quantity) >= 0 ? 'filled' : 'canceled'
     default:
       return 'unknown'

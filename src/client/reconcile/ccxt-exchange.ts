@@ -11,6 +11,7 @@ import {
   toExchangePosition,
   toLastPrice,
   toMarketRules,
+  triggeredOrderId,
 } from './ccxt-convert.ts'
 import { errorName, exchangeError, isCcxtError, isRefusal } from './ccxt-error.ts'
 import type { CcxtInstance, CcxtMarket, CcxtOrder, CcxtTrade } from './ccxt-instance.ts'
@@ -34,15 +35,18 @@ export type { CcxtInstance } from './ccxt-instance.ts'
 
 const DAY_MS = 86_400_000
 const MAX_PAGES = 100
-/** What ccxt throws where a venue can't search by client order id. */
-const UNSUPPORTED: ReadonlySet<string> = new Set(['ArgumentsRequired', 'BadRequest', 'NotSupported'])
+/** A list of this many orders may have been cut off: the smallest page among the large venues. */
+const PAGE_ROWS = 50
+/** What ccxt throws where a venue can't be asked this way. */
+const UNSUPPORTED = ['ArgumentsRequired', 'BadRequest', 'NotSupported'] as const
 /** Clocks of the store and the exchange may differ. */
 const CLOCK_MARGIN_MS = 60_000
 
 export interface CcxtExchangeOptions {
   /**
    * List the open orders of all symbols in one request, so that foreign orders on any symbol are seen. Only for accounts
-   * where one request does list them all: with ccxt that is one kind of market (spot, or linear swaps).
+   * where one request does list them all: with ccxt that is one kind of market (spot, or linear swaps). Where conditional
+   * orders are kept apart, say so with `conditionalOrders: 'apart'`.
    */
   readonly listAllOpenOrders?: boolean
   /**
@@ -50,20 +54,25 @@ export interface CcxtExchangeOptions {
    * some venues take the parameter and ignore it. `direct`: the venue's first answer counts.
    */
   readonly clientOrderIdLookup?: 'verify' | 'direct'
+  /**
+   * Whether the venue keeps conditional orders (stops) in a list of their own, asked for with ccxt's `trigger` parameter:
+   * `auto` (default) goes by what ccxt says of the venue. Set it where ccxt is wrong, else stops would not be found.
+   */
+  readonly conditionalOrders?: 'auto' | 'apart' | 'together'
 }
 
 /**
- * Makes an `Exchange` of a ccxt exchange instance. Tell ccxt to keep the digits as the venue sent them, otherwise they
- * have been through a double: `exchange.number = String`. Give the instance its keys; nothing else is changed on it.
+ * Makes an `Exchange` of a ccxt exchange instance. Tell ccxt to keep the digits as the venue sent them (`number: String`),
+ * otherwise they have been through a double. Leave `maxRetriesOnFailure` at 0: a retry inside ccxt could send an order
+ * twice. The instance is not changed.
  *
  * @example
  * import { binance } from 'ccxt'
- * const venue = new binance({ apiKey, secret })
- * venue.number = String
+ * const venue = Object.assign(new binance({ apiKey, secret }), { number: String })
  * const report = await reconcile(store, ccxtExchange(venue), { trailingStopPercent: '5' })
  */
 export function ccxtExchange(instance: CcxtInstance, options: CcxtExchangeOptions = {}): Exchange {
-  const adapter = new CcxtAdapter(instance, options.clientOrderIdLookup ?? 'verify')
+  const adapter = new CcxtAdapter(instance, options)
   const exchange: Exchange = {
     fetchOrder: (reference) => adapter.fetchOrder(reference),
     fetchOpenOrders: (symbol) => adapter.fetchOpenOrders(symbol),
@@ -78,43 +87,51 @@ export function ccxtExchange(instance: CcxtInstance, options: CcxtExchangeOption
   return { ...exchange, fetchAllOpenOrders: () => adapter.fetchAllOpenOrders() }
 }
 
+/** Parameters that say which list to look in. */
+type Place = { readonly trigger?: true }
+
 class CcxtAdapter {
   readonly #ccxt: CcxtInstance
   readonly #lookup: 'verify' | 'direct'
+  readonly #conditionalOrders: 'auto' | 'apart' | 'together'
+  /** Conditional orders that were triggered, by symbol and id, and the orders they became. */
+  readonly #triggered = new Map<string, string>()
 
-  constructor(instance: CcxtInstance, lookup: 'verify' | 'direct') {
+  constructor(
+    instance: CcxtInstance,
+    { clientOrderIdLookup = 'verify', conditionalOrders = 'auto' }: CcxtExchangeOptions,
+  ) {
     this.#ccxt = instance
-    this.#lookup = lookup
+    this.#lookup = clientOrderIdLookup
+    this.#conditionalOrders = conditionalOrders
   }
 
   async fetchOrder(reference: OrderReference): Promise<Answer<ExchangeOrder>> {
     await this.#market(reference.symbol)
-    const { symbol, exchangeOrderId, clientOrderId } = reference
-    if (exchangeOrderId !== null) {
-      const order = await this.#orderBy(exchangeOrderId, reference, {})
-      return order === null ? notFound : found(toExchangeOrder(order, symbol))
-    }
-    if (clientOrderId === null) throw this.#unable('fetchOrder', 'the order has no id')
-    return await this.#orderByClientId(clientOrderId, reference)
+    const { exchangeOrderId, clientOrderId, symbol } = reference
+    if (exchangeOrderId === null && clientOrderId === null) throw this.#unable('fetchOrder', 'the order has no id')
+    const isSame = ({ id, clientOrderId: theirs }: CcxtOrder) =>
+      exchangeOrderId === null ? theirs === clientOrderId : id === exchangeOrderId
+    const order = await this.#findOrder(reference, isSame)
+    return order === null ? notFound : found(toExchangeOrder(await this.#followTriggered(order, symbol), symbol))
   }
 
   async fetchOpenOrders(symbol: string): Promise<readonly ExchangeOrder[]> {
     await this.#market(symbol)
     this.#assertHas('fetchOpenOrders')
     return await this.#call('fetchOpenOrders', async () => {
-      const listed = await this.#ccxt.fetchOpenOrders(symbol)
-      const conditional = this.#keepsTriggersApart(symbol, 'fetchOpenOrders')
-        ? await this.#ccxt.fetchOpenOrders(symbol, undefined, undefined, { trigger: true })
-        : []
-      return [...listed, ...conditional].map((order) => toExchangeOrder(order, symbol))
+      const places = this.#places({ symbol, type: null }, 'fetchOpenOrders')
+      const lists = places.map((place) => this.#ccxt.fetchOpenOrders(symbol, undefined, undefined, place))
+      return (await Promise.all(lists)).flat().map((order) => toExchangeOrder(order, symbol))
     })
   }
 
   async fetchAllOpenOrders(): Promise<readonly ExchangeOrder[]> {
     return await this.#call('fetchOpenOrders', async () => {
       await this.#ccxt.loadMarkets()
-      const listed = await this.#ccxt.fetchOpenOrders()
-      return listed.map((order) => toExchangeOrder(order, order.symbol ?? ''))
+      const places: readonly Place[] = this.#conditionalOrders === 'apart' ? [{}, { trigger: true }] : [{}]
+      const lists = places.map((place) => this.#ccxt.fetchOpenOrders(undefined, undefined, undefined, place))
+      return (await Promise.all(lists)).flat().map((order) => toExchangeOrder(order, order.symbol ?? ''))
     })
   }
 
@@ -182,66 +199,67 @@ class CcxtAdapter {
     const id = exchangeOrderId ?? ''
     const params = exchangeOrderId === null ? { clientOrderId } : {}
     const canceled = await this.#call('cancelOrder', () =>
-      this.#firstFound(reference, 'fetchOpenOrders', (trigger) =>
-        this.#ccxt.cancelOrder(id, symbol, { ...params, ...trigger }).then(() => true),
-      ),
+      this.#firstFound(reference, 'fetchOpenOrders', async (place) => {
+        await this.#ccxt.cancelOrder(id, symbol, { ...params, ...place })
+        return true
+      }),
     )
     return canceled === null ? notFound : found(null)
   }
 
-  async #orderByClientId(clientOrderId: string, reference: OrderReference): Promise<Answer<ExchangeOrder>> {
-    const { symbol } = reference
-    const direct = await this.#askByClientId(clientOrderId, reference)
-    if (direct.status === 'found') return found(toExchangeOrder(direct.order, symbol))
-    if (this.#lookup === 'direct') {
-      if (direct.status === 'absent') return notFound
-      throw this.#unable('fetchOrder', 'it does not find orders by client order id')
-    }
-    const recent = await this.#recentOrders(reference)
-    const match = recent?.find((order) => order.clientOrderId === clientOrderId)
-    if (match !== undefined) return found(toExchangeOrder(match, symbol))
-    if (direct.status === 'absent' || (recent !== null && canTell(recent))) return notFound
-    throw this.#unable('fetchOrder', 'it does not find orders by client order id, nor lists them with it')
+  /** Null only when the venue has answered in a way that shows it would have found the order. */
+  async #findOrder(reference: OrderReference, isSame: (order: CcxtOrder) => boolean): Promise<CcxtOrder | null> {
+    const direct = await this.#askForOrder(reference)
+    if (direct !== 'absent' && direct !== 'ignored' && isSame(direct)) return direct
+    const isAbsent = direct === 'absent'
+    if (isAbsent && (reference.exchangeOrderId !== null || this.#lookup === 'direct')) return null
+    const recent = this.#lookup === 'direct' ? null : await this.#recentOrders(reference)
+    const match = recent?.find(isSame)
+    if (match !== undefined) return match
+    if (isAbsent || (recent !== null && isConclusive(recent, reference))) return null
+    throw this.#unable('fetchOrder', 'it does not find the order by the id that is known')
   }
 
-  /** `ignored`: the venue can't search by client order id, or has answered with some other order. */
-  async #askByClientId(
-    clientOrderId: string,
-    reference: OrderReference,
-  ): Promise<{ readonly status: 'found'; readonly order: CcxtOrder } | { readonly status: 'absent' | 'ignored' }> {
-    if (!this.#ccxt.has.fetchOrder) return { status: 'ignored' }
+  /** `ignored`: the venue can't search by this id. */
+  async #askForOrder(reference: OrderReference): Promise<CcxtOrder | 'absent' | 'ignored'> {
+    if (!this.#ccxt.has.fetchOrder) return 'ignored'
+    const { symbol, exchangeOrderId, clientOrderId } = reference
+    const params = exchangeOrderId === null ? { clientOrderId } : {}
     try {
-      const order = await this.#orderBy('', reference, { clientOrderId })
-      if (order === null) return { status: 'absent' }
-      return order.clientOrderId === clientOrderId ? { status: 'found', order } : { status: 'ignored' }
+      const order = await this.#firstFound(reference, 'fetchOrder', (trigger) =>
+        this.#ccxt.fetchOrder(exchangeOrderId ?? '', symbol, { ...params, ...trigger }),
+      )
+      return order ?? 'absent'
     } catch (error) {
-      const reason = isStoreError(error) ? error.details.error : undefined
-      if (UNSUPPORTED.has(String(reason))) return { status: 'ignored' }
-      throw error
+      if (UNSUPPORTED.some((name) => isCcxtError(error, name))) return 'ignored'
+      throw exchangeError(this.#ccxt.id, 'fetchOrder', error)
     }
   }
 
-  /** Null when the venue does not know the order. */
-  async #orderBy(id: string, reference: OrderReference, params: Record<string, unknown>): Promise<CcxtOrder | null> {
-    this.#assertHas('fetchOrder')
-    return await this.#call('fetchOrder', () =>
-      this.#firstFound(reference, 'fetchOrder', (trigger) =>
-        this.#ccxt.fetchOrder(id, reference.symbol, { ...params, ...trigger }),
+  /** Orders around and since the time this one was made, open ones or not; null when the venue can't list them. */
+  async #recentOrders(reference: OrderReference): Promise<readonly CcxtOrder[] | null> {
+    const { symbol, createdAtMs } = reference
+    const since = createdAtMs === null ? undefined : Math.max(0, createdAtMs - CLOCK_MARGIN_MS)
+    const methods = this.#has('fetchOrders')
+      ? (['fetchOrders'] as const)
+      : (['fetchClosedOrders', 'fetchCanceledOrders'] as const).filter((method) => this.#has(method))
+    if (methods.length === 0) return null
+    const lists = methods.flatMap((method) =>
+      this.#places(reference, method).map((place) =>
+        this.#call(method, () => this.#ccxt[method](symbol, since, undefined, place)),
       ),
     )
+    return (await Promise.all(lists)).flat()
   }
 
-  /** Orders around and since the time this one was made; null when the venue can't list them. */
-  async #recentOrders({ symbol, createdAtMs }: OrderReference): Promise<readonly CcxtOrder[] | null> {
-    const since = createdAtMs === null ? undefined : Math.max(0, createdAtMs - CLOCK_MARGIN_MS)
-    if (this.#has('fetchOrders')) {
-      return await this.#call('fetchOrders', () => this.#ccxt.fetchOrders(symbol, since))
-    }
-    if (!this.#has('fetchClosedOrders')) return null
-    return await this.#call('fetchClosedOrders', async () => [
-      ...(await this.#ccxt.fetchClosedOrders(symbol, since)),
-      ...(this.#has('fetchCanceledOrders') ? await this.#ccxt.fetchCanceledOrders(symbol, since) : []),
-    ])
+  /** A conditional order that was triggered, with what became of the order it turned into. */
+  async #followTriggered(order: CcxtOrder, symbol: string): Promise<CcxtOrder> {
+    const actualId = triggeredOrderId(order)
+    if (actualId === null || order.id === undefined) return order
+    const actual = await this.#call('fetchOrder', () => this.#ccxt.fetchOrder(actualId, symbol))
+    this.#triggered.set(`${symbol}\u0000${order.id}`, actualId)
+    const { status, filled, average } = actual
+    return { ...order, status, filled, average }
   }
 
   async #tradesOfOrder(
@@ -249,15 +267,32 @@ class CcxtAdapter {
     exchangeOrderId: string,
     since: number | undefined,
   ): Promise<readonly CcxtTrade[]> {
-    if (this.#has('fetchOrderTrades')) return await this.#ccxt.fetchOrderTrades(exchangeOrderId, symbol)
+    const id = this.#triggered.get(`${symbol}\u0000${exchangeOrderId}`) ?? exchangeOrderId
+    const trades = (await this.#listOrderTrades(symbol, id)) ?? (await this.#searchOrderTrades(symbol, id, since))
+    return trades.map((trade) => ({ ...trade, order: exchangeOrderId }))
+  }
+
+  /** Null where the venue can't list the trades of one order. */
+  async #listOrderTrades(symbol: string, id: string): Promise<readonly CcxtTrade[] | null> {
+    if (!this.#has('fetchOrderTrades')) return null
+    try {
+      const trades = await this.#ccxt.fetchOrderTrades(id, symbol)
+      return trades.filter((trade) => trade.order === undefined || trade.order === id)
+    } catch (error) {
+      // Some venues offer it for some of their markets only.
+      if (UNSUPPORTED.some((name) => isCcxtError(error, name))) return null
+      throw error
+    }
+  }
+
+  async #searchOrderTrades(symbol: string, id: string, since: number | undefined): Promise<readonly CcxtTrade[]> {
     if (this.#has('fetchMyTrades')) {
-      const trades = await this.#tradesSince(symbol, since)
-      return trades.filter((trade) => trade.order === exchangeOrderId)
+      return (await this.#tradesSince(symbol, since)).filter((trade) => trade.order === id)
     }
     this.#assertHas('fetchOrder')
-    const { trades } = await this.#ccxt.fetchOrder(exchangeOrderId, symbol)
+    const { trades } = await this.#ccxt.fetchOrder(id, symbol)
     if (trades === undefined || trades.length === 0) throw this.#unable('fetchMyTrades', 'it lists no trades')
-    return trades.map((trade) => ({ ...trade, order: trade.order ?? exchangeOrderId }))
+    return trades
   }
 
   /** Page by page, from the oldest; venues that answer for a few days at a time are asked window by window. */
@@ -285,13 +320,11 @@ class CcxtAdapter {
 
   /** Asks where the order would be kept first, then in the other place; null when neither has it. */
   async #firstFound<T>(
-    { symbol, type }: OrderReference,
+    reference: OrderReference,
     method: string,
-    question: (params: { readonly trigger?: true }) => Promise<T>,
+    question: (place: Place) => Promise<T>,
   ): Promise<T | null> {
-    const isConditional = type !== null && type !== 'market' && type !== 'limit'
-    const places = this.#keepsTriggersApart(symbol, method) ? [{ trigger: true } as const, {}] : [{}]
-    for (const place of isConditional ? places : places.reverse()) {
+    for (const place of this.#places(reference, method)) {
       try {
         return await question(place)
       } catch (error) {
@@ -301,8 +334,19 @@ class CcxtAdapter {
     return null
   }
 
+  /** The lists an order may be in, the likely one first. */
+  #places({ symbol, type }: Pick<OrderReference, 'symbol' | 'type'>, method: string): readonly Place[] {
+    if (!this.#keepsTriggersApart(symbol, method)) return [{}]
+    const isConditional = type !== null && type !== 'market' && type !== 'limit'
+    return isConditional ? [{ trigger: true }, {}] : [{}, { trigger: true }]
+  }
+
   #keepsTriggersApart(symbol: string, method: string): boolean {
-    return this.#feature(symbol, method, 'trigger')
+    if (this.#conditionalOrders !== 'auto') return this.#conditionalOrders === 'apart'
+    const { linear, swap } = this.#ccxt.market(symbol)
+    // ccxt asks Binance's algo orders for these, but does not list it among the features.
+    const isBinanceSwap = this.#ccxt.id.startsWith('binance') && linear === true && swap === true
+    return isBinanceSwap || this.#feature(symbol, method, 'trigger')
   }
 
   #feature(symbol: string, method: string, parameter: string): boolean {
@@ -354,7 +398,8 @@ function acceptedOrder(order: CcxtOrder, request: CreateOrderRequest): ExchangeO
   )
 }
 
-/** An empty list says nothing about what its orders would carry; the venue has answered all the same. */
-function canTell(orders: readonly CcxtOrder[]): boolean {
-  return orders.length === 0 || orders.some((order) => Boolean(order.clientOrderId))
+/** True when an order that is not in the list can't exist: the list is not cut off, and has the ids to compare. */
+function isConclusive(orders: readonly CcxtOrder[], { exchangeOrderId }: OrderReference): boolean {
+  const hasClientIds = orders.length === 0 || orders.some((order) => Boolean(order.clientOrderId))
+  return orders.length < PAGE_ROWS && (exchangeOrderId !== null || hasClientIds)
 }

@@ -20,6 +20,8 @@ export interface CcxtOrder {
   readonly stopLossPrice?: Digits
   readonly takeProfitPrice?: Digits
   readonly trades?: readonly CcxtTrade[]
+  /** The venue's own answer. */
+  readonly info?: unknown
 }
 
 export interface CcxtTrade {
@@ -35,7 +37,7 @@ export interface CcxtTrade {
 }
 
 export interface CcxtPosition {
-  readonly symbol: string
+  readonly symbol: string | undefined
   readonly side: string | undefined
   readonly contracts?: Digits
   readonly entryPrice?: Digits
@@ -50,6 +52,8 @@ export interface CcxtTicker {
 
 export interface CcxtMarket {
   readonly contract?: boolean | undefined
+  readonly swap?: boolean | undefined
+  readonly linear?: boolean | undefined
   readonly inverse?: boolean | undefined
   readonly contractSize?: Digits
   readonly precision: { readonly price?: Digits; readonly amount?: Digits }
