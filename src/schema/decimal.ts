@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-const DECIMAL_PATTERN = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?$/
+const DECIMAL_PATTERN = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?$/
 
 /**
  * A price, quantity or amount: a finite number, or a decimal string whose digits are kept exactly as given

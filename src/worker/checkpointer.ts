@@ -86,12 +86,12 @@ export class Checkpointer {
    * next one tries again. A failing disk shows in the commits.
    */
   async #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): Promise<void> {
-    failpoint('checkpoint:before')
+    await failpoint('checkpoint:before')
     const startedAt = performance.now()
     await this.#wal(mode)
     this.#checkpoints += 1
     this.#checkpointMs += performance.now() - startedAt
-    failpoint('checkpoint:after')
+    await failpoint('checkpoint:after')
   }
 
   /** Frames in the WAL, and those of them that are not in the database yet; see https://sqlite.org/pragma.html#pragma_wal_checkpoint. */

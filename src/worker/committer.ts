@@ -118,10 +118,10 @@ export class Committer {
         await this.#writeSegment(only, batch.sequence, now)
       } else {
         await this.#inTransaction(async () => {
-          failpoint('commit:begun')
+          await failpoint('commit:begun')
           for (const segment of batch.segments) await this.#writeSegment(segment, batch.sequence, now)
           if (batch.witness === null) await this.#recordBatch(batch.sequence, [], null)
-          failpoint('commit:before-commit')
+          await failpoint('commit:before-commit')
         })
       }
     } catch (error) {
@@ -132,7 +132,7 @@ export class Committer {
       throw await toStoreError(error, this.#dir)
     }
     this.#applied(batch.sequence, startedAt)
-    failpoint('commit:after-commit')
+    await failpoint('commit:after-commit')
     return { outcome: 'committed' }
   }
 
@@ -155,14 +155,14 @@ export class Committer {
           if (error !== null) failures.push({ unit: index, error })
         }
         await this.#recordBatch(batch.sequence, failures, null)
-        failpoint('units:before-commit')
+        await failpoint('units:before-commit')
       })
     } catch (error) {
       if (!(error instanceof DriverError) || error.code !== 'CONSTRAINT') throw await toStoreError(error, this.#dir)
       return await this.#commitEachUnitAlone(batch, { unitsDone: 0, failures: [] }, startedAt)
     }
     this.#applied(batch.sequence, startedAt)
-    failpoint('units:after-commit')
+    await failpoint('units:after-commit')
     return { failures }
   }
 
@@ -177,7 +177,7 @@ export class Committer {
       const unit = batch.units[index] as readonly WireOperation[]
       const refusal = await this.#commitUnitAlone(unit, batch.sequence, { unitsDone: index + 1, failures })
       if (refusal !== null) failures.push({ unit: index, error: refusal })
-      failpoint('units:between')
+      await failpoint('units:between')
     }
     await this.#inTransaction(() => this.#recordBatch(batch.sequence, failures, null))
     this.#applied(batch.sequence, startedAt)

@@ -1,10 +1,16 @@
 /** The worker thread: exposes the method map through Comlink, answers blocking requests, says when it is ready. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { expose } from 'comlink'
-import type { StoreWorkerMethods } from '../protocol/methods.ts'
 import { nodeEndpoint } from '../protocol/node-endpoint.ts'
 import type { SerializedError } from '../protocol/store-error.ts'
-import { isSyncRequest, READY_MESSAGE, type SyncAnswer, type WorkerBoot } from '../protocol/worker-boot.ts'
+import {
+  isSyncRequest,
+  READY_MESSAGE,
+  type SyncAnswer,
+  type SyncRequest,
+  type WorkerBoot,
+} from '../protocol/worker-boot.ts'
+import { endNativeCalls } from './native-calls.ts'
 import { createStoreWorker } from './store-worker.ts'
 
 const { syncPort, syncSignal } = workerData as WorkerBoot
@@ -19,23 +25,34 @@ function wakeCaller(): void {
   Atomics.notify(signal, 0)
 }
 
-async function answer(method: keyof StoreWorkerMethods, request: readonly unknown[]): Promise<SyncAnswer> {
+async function answer({ id, method, request }: SyncRequest): Promise<SyncAnswer> {
   try {
     const handler = worker[method] as (...request: readonly unknown[]) => Promise<unknown>
-    return { value: await handler(...request) }
+    return { id, value: await handler(...request) }
   } catch (error) {
-    return { error: error as SerializedError }
+    return { id, error: error as SerializedError }
   }
 }
 
 port.on('message', (message: unknown) => {
   if (!isSyncRequest(message)) return
-  void answer(message.method, message.request).then((outcome) => {
+  void answer(message).then((outcome) => {
     syncPort.postMessage(outcome)
     wakeCaller()
   })
 })
 process.on('exit', wakeCaller)
+
+/** An error that nobody foresaw ends the thread, as it would without this, but not before its native calls have ended. */
+function endThread(error: unknown): void {
+  void endNativeCalls().then(() => {
+    process.off('uncaughtException', endThread)
+    setImmediate(() => {
+      throw error
+    })
+  })
+}
+process.on('uncaughtException', endThread)
 
 expose(worker, nodeEndpoint(port))
 port.postMessage(READY_MESSAGE)

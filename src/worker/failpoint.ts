@@ -2,6 +2,8 @@
  * Named points at which a fault run stops the process or the worker for real. Armed only by the environment variable
  * `HOLDFAST_FAILPOINT`, read once when the worker starts: `NAME=ACTION@HIT`, for example `commit:before-commit=kill@7`.
  */
+import { endNativeCalls } from './native-calls.ts'
+
 export const FAILPOINTS = [
   'create:databases-made',
   'create:keyring-written',
@@ -38,11 +40,17 @@ function parseFailpoint(text: string | undefined): ArmedFailpoint | undefined {
   return { name, action: action as ArmedFailpoint['action'], remainingHits: Number(hit) }
 }
 
-export function failpoint(name: Failpoint): void {
-  if (armed === undefined || armed.name !== name) return
+/** To be awaited: a thread that ends here answers nobody any more. */
+export function failpoint(name: Failpoint): Promise<never> | undefined {
+  if (armed === undefined || armed.name !== name) return undefined
   armed.remainingHits -= 1
-  if (armed.remainingHits !== 0) return
+  if (armed.remainingHits !== 0) return undefined
   if (armed.action === 'kill') process.kill(process.pid, 'SIGKILL')
-  if (armed.action === 'exit') process.exit(70)
+  if (armed.action === 'exit') return exitThread()
   throw new Error(`failpoint ${name}`)
+}
+
+async function exitThread(): Promise<never> {
+  await endNativeCalls()
+  return process.exit(70)
 }

@@ -103,7 +103,7 @@ export class FileBackend {
 
   async close(): Promise<void> {
     await this.readers.close()
-    failpoint('close:before-checkpoint')
+    await failpoint('close:before-checkpoint')
     await this.checkpoint()
     await this.#checkpointer?.close()
     await this.committer?.close()

@@ -15,7 +15,10 @@ export interface Migration {
 
 const FILE_PATTERN = /^(\d{4})_([a-z0-9][a-z0-9_-]*)\.sql$/
 
-/** Statements that would break out of the transaction a migration runs in, or reach beyond the database. */
+/**
+ * Statements that would break out of the transaction a migration runs in, or reach beyond the database. EXPLAIN among
+ * them: a PRAGMA takes effect when it is compiled, also behind EXPLAIN (https://sqlite.org/pragma.html).
+ */
 const FORBIDDEN = new Set([
   'BEGIN',
   'COMMIT',
@@ -27,6 +30,7 @@ const FORBIDDEN = new Set([
   'DETACH',
   'VACUUM',
   'PRAGMA',
+  'EXPLAIN',
 ])
 
 /** @throws StoreError `MIGRATION_INVALID` for a missing folder, a bad name, a gap, a duplicate or a forbidden statement. */

@@ -9,7 +9,7 @@ import { type Connection, queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 import { isDiskFull, toStoreError } from './io-error.ts'
 import type { Migration } from './migration-files.ts'
-import { quoteText } from './quote.ts'
+import { quoteName, quoteText } from './quote.ts'
 import { FILE_MODE } from './store-files.ts'
 
 export type MigrationOrigin = 'holdfast' | 'user'
@@ -94,14 +94,14 @@ export async function applyMigrations(
   const copy = (await holdsData(connection))
     ? await copyBefore(connection, pending[0] as PendingMigration, options)
     : null
-  failpoint('migrate:copy-made')
+  await failpoint('migrate:copy-made')
   for (const migration of pending) {
     await connection.exec('BEGIN IMMEDIATE')
     try {
       await applyOne(connection, migration)
-      failpoint('migrate:before-commit')
+      await failpoint('migrate:before-commit')
       await connection.exec('COMMIT')
-      failpoint('migrate:after-commit')
+      await failpoint('migrate:after-commit')
     } catch (error) {
       await rollBack(connection)
       throw await failed(migration, error, options.dir)
@@ -152,8 +152,16 @@ async function rollBack(connection: Connection): Promise<void> {
   await connection.exec('ROLLBACK').catch(() => undefined)
 }
 
+/** True when any table but those that every new store fills has a row. */
 async function holdsData(connection: Connection): Promise<boolean> {
-  return (await readAppliedMigrations(connection)).length > 0
+  const tables = await queryOnce(
+    connection,
+    `SELECT "name" FROM sqlite_schema WHERE "type" = 'table' AND "name" NOT IN ('_migrations', '_session')`,
+  )
+  for (const { name } of tables) {
+    if ((await queryOnce(connection, `SELECT 1 FROM ${quoteName(String(name))} LIMIT 1`)).length > 0) return true
+  }
+  return false
 }
 
 async function copyBefore(

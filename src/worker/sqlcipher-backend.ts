@@ -48,6 +48,7 @@ import {
   readAppliedMigrations,
   rehearseMigrations,
 } from './migrator.ts'
+import { nativeCall } from './native-calls.ts'
 import { acquireOwnerLock, type OwnerLock } from './owner-lock.ts'
 import { countSql, hydrateSql, pageSql, type Sql } from './query-sql.ts'
 import { quoteName } from './quote.ts'
@@ -124,12 +125,16 @@ class Opening {
 
     const applied: string[] = []
     const writers = new Map<DatabaseFile, Connection>()
+    const pendingOf = new Map<DatabaseFile, PendingMigration[]>()
     for (const file of DATABASE_FILES) {
       const writer = await this.#openWriter(file, keys, keyring)
       this.#undo.push(() => writer.close())
       writers.set(file, writer)
-      const pending = pendingMigrations(await readAppliedMigrations(writer), sets[file])
-      await this.#migrate(writer, file, pending, keys, keyring)
+      pendingOf.set(file, pendingMigrations(await readAppliedMigrations(writer), sets[file]))
+    }
+    // Only now that no file is refused, for one that is from the future, is any of them changed.
+    for (const [file, pending] of pendingOf) {
+      await this.#migrate(writers.get(file) as Connection, file, pending, keys, keyring)
       applied.push(...pending.map((migration) => migration.name))
     }
     const collections = await this.#collections(writers)
@@ -226,7 +231,7 @@ class Opening {
   }
 
   async #unlock(keyring: Keyring): Promise<StoreKeys> {
-    return await withSecret(this.#passwordBytes(), (password) => unlockKeyring(keyring, password))
+    return await withSecret(this.#passwordBytes(), (password) => nativeCall(() => unlockKeyring(keyring, password)))
   }
 
   #passwordBytes(): Uint8Array {
@@ -239,12 +244,14 @@ class Opening {
     const { dir } = this.#request
     await discardUnfinished(dir)
     const { keyring, ...keys } = await withSecret(this.#passwordBytes(), (password) =>
-      createKeyring({ password, cost: this.#request.kdfCost ?? DEFAULT_KDF_COST, now: new Date() }),
+      nativeCall(() =>
+        createKeyring({ password, cost: this.#request.kdfCost ?? DEFAULT_KDF_COST, now: new Date() }),
+      ),
     )
     for (const file of DATABASE_FILES) await this.#createDatabase(file, keys, keyring, sets[file].slice(0, 1))
-    failpoint('create:databases-made')
+    await failpoint('create:databases-made')
     await writeKeyring(dir, keyring)
-    failpoint('create:keyring-written')
+    await failpoint('create:keyring-written')
     await publishDatabases(dir)
     return { keyring, keys }
   }

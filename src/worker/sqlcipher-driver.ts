@@ -16,6 +16,7 @@ import {
   type Row,
   type Statement,
 } from './driver.ts'
+import { addInterruptible, beginNativeCall, endNativeCall, removeInterruptible } from './native-calls.ts'
 
 const CODES: Readonly<Record<string, DriverErrorCode>> = {
   SQLITE_BUSY: 'BUSY',
@@ -40,7 +41,12 @@ type Callback<T> = (error: Error | null, value: T) => void
 
 function settle<T>(start: (callback: Callback<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    start((error, value) => (error ? reject(toDriverError(error)) : resolve(value)))
+    if (!beginNativeCall()) return
+    start((error, value) => {
+      endNativeCall()
+      if (error) reject(toDriverError(error))
+      else resolve(value)
+    })
   })
 }
 
@@ -52,10 +58,9 @@ class SqlcipherStatement implements Statement {
   }
 
   run(parameters: readonly BindValue[]): Promise<number> {
-    return new Promise((resolve, reject) => {
+    return settle<number>((callback) => {
       this.#statement.run(parameters, function (this: sqlcipher.RunResult, error: Error | null) {
-        if (error) reject(toDriverError(error))
-        else resolve(this.changes)
+        callback(error, this.changes)
       })
     })
   }
@@ -81,16 +86,16 @@ class SqlcipherConnection implements Connection {
   }
 
   prepare(sql: string): Promise<Statement> {
-    return new Promise((resolve, reject) => {
+    return settle<Statement>((callback) => {
       const statement = this.#database.prepare(sql, (error: Error | null) => {
-        if (error) reject(toDriverError(error))
-        else resolve(new SqlcipherStatement(statement))
+        callback(error, new SqlcipherStatement(statement))
       })
     })
   }
 
-  close(): Promise<void> {
-    return settle<void>((callback) => this.#database.close((error) => callback(error, undefined)))
+  async close(): Promise<void> {
+    await settle<void>((callback) => this.#database.close((error) => callback(error, undefined)))
+    removeInterruptible(this.#database)
   }
 }
 
@@ -104,12 +109,11 @@ export const sqlcipherDriver: Driver = {
         : options.mode === 'create'
           ? sqlcipher.OPEN_READWRITE | sqlcipher.OPEN_CREATE
           : sqlcipher.OPEN_READWRITE
-    const database = await new Promise<sqlcipher.Database>((resolve, reject) => {
-      const opened = new sqlcipher.Database(path, access | OPEN_FULLMUTEX, (error) =>
-        error ? reject(toDriverError(error)) : resolve(opened),
-      )
+    const database = await settle<sqlcipher.Database>((callback) => {
+      const opened = new sqlcipher.Database(path, access | OPEN_FULLMUTEX, (error) => callback(error, opened))
     })
     database.configure('busyTimeout', options.busyTimeoutMs)
+    addInterruptible(database)
     return new SqlcipherConnection(database)
   },
 }

@@ -78,7 +78,7 @@ export async function publishDatabases(dir: string): Promise<void> {
     await chmod(unfinished, FILE_MODE)
     await rename(unfinished, databasePath(dir, file))
     renamed = true
-    if (file === 'state') failpoint('create:first-renamed')
+    if (file === 'state') await failpoint('create:first-renamed')
   }
   if (renamed) await syncDirectory(dir)
 }

@@ -2,6 +2,7 @@
 import type { OpenRequest, OpenResult, StoreWorkerMethods } from '../protocol/methods.ts'
 import { StoreError, serializeError } from '../protocol/store-error.ts'
 import type { Backend } from './backend.ts'
+import { endNativeCalls } from './native-calls.ts'
 import { openSqlcipherBackend } from './sqlcipher-backend.ts'
 import { sqlcipherDriver } from './sqlcipher-driver.ts'
 
@@ -35,7 +36,7 @@ export function createStoreWorker(): StoreWorkerMethods {
     backend = opened.backend
     return opened.result
   }
-  const methods: Record<string, unknown> = { open: rejectingWithData(open) }
+  const methods: Record<string, unknown> = { open: rejectingWithData(open), halt: endNativeCalls }
   for (const name of BACKEND_METHODS) {
     methods[name] = rejectingWithData(async (request: never) => {
       if (backend === undefined) throw new StoreError('STORE_CLOSED', 'The store is not open.')

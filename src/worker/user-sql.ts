@@ -7,15 +7,21 @@ import type { SqlRequest, SqlRow } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import { type BindValue, DriverError, type Row } from './driver.ts'
 
-const EXPLAIN = /^\s*explain\s/i
+/**
+ * What is explained is a sub-query too: a PRAGMA takes effect when it is compiled, also behind EXPLAIN
+ * (https://sqlite.org/pragma.html).
+ */
+const EXPLAIN = /^explain\s+(?:query\s+plan\s+)?/i
 
 export async function readOnlySql(
   { sql, parameters, maxRows }: SqlRequest,
   query: (text: string, parameters: readonly BindValue[]) => Promise<Row[]>,
 ): Promise<readonly SqlRow[]> {
   const statement = sql.trim().replace(/;\s*$/, '')
-  const text = EXPLAIN.test(statement) ? statement : `SELECT * FROM (\n${statement}\n) LIMIT ${maxRows + 1}`
-  const bound = parameters.map((value) => (typeof value === 'boolean' ? Number(value) : value))
+  const explain = EXPLAIN.exec(statement)?.[0] ?? ''
+  // The bound is a parameter: text that ends the sub-query before it then has one parameter too few and is refused.
+  const text = `${explain}SELECT * FROM (\n${statement.slice(explain.length)}\n) LIMIT ?`
+  const bound = [...parameters.map((value) => (typeof value === 'boolean' ? Number(value) : value)), maxRows + 1]
   let rows: Row[]
   try {
     rows = await query(text, bound)
