@@ -107,8 +107,12 @@ function explainByForeignFills(
   return { orders, addedFills, storedFills: [] }
 }
 
-/** A stored fill of the symbol that may be this execution, whichever order it was recorded under. */
+/**
+ * A stored fill that may be this execution, whichever order it was recorded under. The side counts: a trade with oneself
+ * has one id for both.
+ */
 function isTheSame(known: Fill, fill: ExchangeFill): boolean {
-  if (known.symbol !== undefined && known.symbol !== fill.symbol) return false
-  return isFillOfTrade(known, fill.tradeId)
+  const isOtherSymbol = known.symbol !== undefined && known.symbol !== fill.symbol
+  const isOtherSide = known.side !== undefined && known.side !== fill.side
+  return !isOtherSymbol && !isOtherSide && isFillOfTrade(known, fill.tradeId)
 }

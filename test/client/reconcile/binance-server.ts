@@ -2,12 +2,7 @@
  * Binance's REST interface for spot orders, as far as ccxt uses it here, on 127.0.0.1: request signatures are checked,
  * answers have the shapes of https://developers.binance.com/docs/binance-spot-api-docs/rest-api.
  */
-import { createHmac } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-
-export const API_KEY = 'key-of-a-test'
-export const API_SECRET = 'secret-of-a-test'
+import { eightDecimals, LoopbackServer, ok, type Reply, type Request, refused } from './loopback-server.ts'
 
 interface BinanceOrder {
   readonly symbol: string
@@ -38,44 +33,11 @@ interface BinanceTrade {
   readonly isMaker: boolean
 }
 
-type Fault = { readonly status: number; readonly body: unknown } | 'hang-up'
-
-export class BinanceServer {
+export class BinanceServer extends LoopbackServer {
   readonly orders: BinanceOrder[] = []
   readonly trades: BinanceTrade[] = []
-  /** Method, path and parameters of every request. */
-  readonly requests: { readonly method: string; readonly path: string; readonly query: URLSearchParams }[] = []
   lastPrice = '100.00'
-  /** What to answer instead. `after`: the request is carried out first, and its answer lost. */
-  fault: (method: string, path: string) => { readonly fault: Fault; readonly after?: boolean } | undefined = () =>
-    undefined
-  readonly #server: Server
   #lastId = 1_000
-
-  private constructor(server: Server) {
-    this.#server = server
-  }
-
-  static async start(): Promise<BinanceServer> {
-    const server = createServer()
-    const binance = new BinanceServer(server)
-    server.on('request', (request, response) => void binance.#handle(request, response))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return binance
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
-  }
-
-  requested(method: string, path: string): number {
-    return this.requests.filter((each) => each.method === method && each.path === path).length
-  }
 
   place(order: Partial<BinanceOrder> & Pick<BinanceOrder, 'clientOrderId' | 'side' | 'origQty'>): BinanceOrder {
     this.#lastId += 1
@@ -117,30 +79,12 @@ export class BinanceServer {
     })
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', this.url)
-    const body = await readBody(request)
-    const text = [url.search.slice(1), body].filter((part) => part !== '').join('&')
-    const query = new URLSearchParams(text)
-    const method = request.method ?? 'GET'
-    this.requests.push({ method, path: url.pathname, query })
-    const fault = this.fault(method, url.pathname)
-    if (fault !== undefined && fault.after !== true) return fail(response, fault.fault)
-    const answer = this.#answer(method, url.pathname, query, text, request.headers['x-mbx-apikey'])
-    if (fault !== undefined) return fail(response, fault.fault)
-    send(response, answer.status, answer.body)
-  }
-
-  #answer(method: string, path: string, query: URLSearchParams, text: string, key: unknown): Answer {
+  protected override reply({ method, path, query, isSigned }: Request): Reply {
     if (path === '/api/v3/exchangeInfo')
       return ok({ symbols: [market('BTC', '0.01', '0.00001'), market('ETH', '0.01', '0.0001')] })
     if (path === '/api/v3/ticker/24hr')
       return ok({ symbol: query.get('symbol'), lastPrice: this.lastPrice, closeTime: Date.now() })
-    const [signed, signature] = text.split('&signature=')
-    const expected = createHmac('sha256', API_SECRET)
-      .update(signed ?? '')
-      .digest('hex')
-    if (key !== API_KEY || signature !== expected) return refused(-1022, 'Signature for this request is not valid.')
+    if (!isSigned) return refused(-1022, 'Signature for this request is not valid.')
     const ofSymbol = <T extends { readonly symbol: string }>(each: T) => each.symbol === query.get('symbol')
     if (path === '/api/v3/openOrders') {
       return ok(this.orders.filter((each) => isOpen(each) && (!query.has('symbol') || ofSymbol(each))))
@@ -159,7 +103,7 @@ export class BinanceServer {
     return method === 'POST' ? this.#create(query) : this.#one(method, query)
   }
 
-  #create(query: URLSearchParams): Answer {
+  #create(query: URLSearchParams): Reply {
     const clientOrderId = query.get('newClientOrderId') ?? ''
     if (this.orders.some((each) => isOpen(each) && each.clientOrderId === clientOrderId)) {
       return refused(-2010, 'Duplicate order sent.')
@@ -197,7 +141,7 @@ export class BinanceServer {
     return ok({ ...placed, transactTime: placed.time, fills: [] })
   }
 
-  #one(method: string, query: URLSearchParams): Answer {
+  #one(method: string, query: URLSearchParams): Reply {
     const order = this.orders.findLast(
       (each) =>
         each.symbol === query.get('symbol') &&
@@ -212,41 +156,8 @@ export class BinanceServer {
   }
 }
 
-interface Answer {
-  readonly status: number
-  readonly body: unknown
-}
-
 function isOpen(order: BinanceOrder): boolean {
   return order.status === 'NEW' || order.status === 'PARTIALLY_FILLED'
-}
-
-function ok(body: unknown): Answer {
-  return { status: 200, body }
-}
-
-function refused(code: number, msg: string): Answer {
-  return { status: 400, body: { code, msg } }
-}
-
-function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-}
-
-function fail(response: ServerResponse, fault: Fault): void {
-  if (fault === 'hang-up') response.destroy()
-  else send(response, fault.status, fault.body)
-}
-
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString()
-}
-
-function eightDecimals(value: string | null): string {
-  const [whole = '0', fraction = ''] = (value ?? '0').split('.')
-  return `${whole}.${fraction.padEnd(8, '0')}`
 }
 
 function market(base: string, tickSize: string, stepSize: string) {

@@ -1,6 +1,6 @@
 /** The real ccxt package against a server on 127.0.0.1 that speaks Binance's spot REST interface. */
 import { binance } from 'ccxt'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import {
   type CcxtExchangeOptions,
   type CcxtInstance,
@@ -9,21 +9,17 @@ import {
 import { stopOrderId } from '../../../src/client/reconcile/deterministic-id.ts'
 import type { Exchange, OrderReference } from '../../../src/client/reconcile/exchange.ts'
 import { reconcile } from '../../../src/client/reconcile/reconcile.ts'
-import { API_KEY, API_SECRET, BinanceServer } from './binance-server.ts'
+import { BinanceServer } from './binance-server.ts'
 import { OPENED_AT, order, position, SYMBOL, stop } from './decision-fixtures.ts'
+import { API_KEY, API_SECRET } from './loopback-server.ts'
 import { MemoryStore } from './memory-store.ts'
 
 let server: BinanceServer
 let venue: binance
 let exchange: Exchange
 
-beforeAll(() => {
-  // ccxt picks its agent by scheme; nothing here may leave the machine.
-  expect(process.env.HTTP_PROXY ?? '').toBe('')
-})
-
 beforeEach(async () => {
-  server = await BinanceServer.start()
+  server = await new BinanceServer().start()
   venue = connect()
   exchange = ccxtExchange(venue)
 })
@@ -33,8 +29,6 @@ afterEach(async () => {
   await server.stop()
 })
 
-afterAll(() => undefined)
-
 function connect(): binance {
   const made = new binance({
     apiKey: API_KEY,
@@ -42,9 +36,8 @@ function connect(): binance {
     enableRateLimit: false,
     options: { fetchMarkets: { types: ['spot'] }, fetchCurrencies: false, fetchMargins: false },
   })
-  made.number = String
   for (const name of Object.keys(made.urls.api)) made.urls.api[name] = `${server.url}/api/v3`
-  return made
+  return Object.assign(made, { number: String })
 }
 
 function reference(changes: Partial<OrderReference> = {}): OrderReference {
@@ -125,7 +118,7 @@ describe('a query that fails', () => {
       { status: 401, body: { code: -2015, msg: 'Invalid API-key.' } },
       'AuthenticationError',
     ],
-    ['a connection that breaks', 'hang-up', 'ExchangeNotAvailable'],
+    ['a connection that breaks', 'hang-up', 'NetworkError'],
   ] as const)('(%s) is thrown as EXCHANGE_ERROR, never answered as not-found', async (_what, fault, error) => {
     await venue.loadMarkets()
     server.fault = () => ({ fault })

@@ -166,6 +166,18 @@ describe('fills', () => {
     expect(unresolved(decided)).toEqual({ 'entry-1': 'FILLS_CONFLICT' })
   })
 
+  it('recorded under ids of their own never count beside the same ones reported, not even when the sums happen to fit', () => {
+    const own = fill({ id: 'f-1', quantity: '0.5' })
+    const fits = plan(state({ orders: [known], fills: [own] }), seen([half], '1'))
+    expect(unresolved(fits)).toEqual({ 'entry-1': 'FILLS_CONFLICT' })
+    const split = [
+      reportedFill(known, { tradeId: 't1', quantity: '0.2' }),
+      reportedFill(known, { tradeId: 't2', quantity: '0.6' }),
+    ]
+    const doubled = plan(state({ orders: [known], fills: [own] }), seen(split, '0.8'))
+    expect(unresolved(doubled)).toEqual({ 'entry-1': 'FILLS_CONFLICT' })
+  })
+
   it('already counted in the filled quantity but never recorded are imported without moving the position', () => {
     const counted = order({ state: 'partially_filled', filledQuantity: '0.5' })
     const decided = plan(
@@ -313,6 +325,12 @@ describe('an order the exchange does not know', () => {
     const decided = plan(state({ orders: [known] }), report({ ...nowhere, ...changes }))
     expect(unresolved(decided)).toEqual({ 'entry-1': reason })
     expect(writesOf(decided)).toEqual([])
+  })
+
+  it('is not waited for because of a clock that was ahead: written in the future is written when the asking began', () => {
+    const ahead = lone({ updatedAt: NOW + 3_600_000 })
+    const decided = plan(state({ orders: [ahead] }), report(nowhere), { settleMs: 100 })
+    expect(orderAfter(decided, known.id)?.state).toBe('canceled')
   })
 
   it('stays unresolved when fills the store counted are gone', () => {

@@ -433,6 +433,20 @@ describe('the exchange’s own position', () => {
     })
   })
 
+  it('is not compared while one of the positions is unresolved: the sum is not known', () => {
+    const twin = position({ id: 'BTC-2', ...unstopped, quantity: '1' })
+    const both = state({ positions: [position(), twin], orders: [stop()] })
+    const decided = plan(both, report({ orders: [answer('stop-1', FAILED)], positions: [holds('2.5')] }))
+    expect(unresolved(decided)).toEqual({ 'stop-1': 'ORDER_QUERY_FAILED', 'BTC-1': 'RELATED_UNRESOLVED' })
+  })
+
+  it('that is flat where several positions are in the store does not say whose fills are whose', () => {
+    const twin = position({ id: 'BTC-2', ...unstopped, quantity: '1' })
+    const both = state({ positions: [position(), twin], orders: [stop()] })
+    const flat = report({ ...resting, positions: [holds('0')], symbolFills: [fillsSince('BTC-2', [])] })
+    expect(unresolved(plan(both, flat))).toMatchObject({ 'BTC-1': 'POSITION_MISMATCH', 'BTC-2': 'POSITION_MISMATCH' })
+  })
+
   it('is not compared when others trade on the account', () => {
     const decided = plan(held, report({ ...resting, positions: [holds('1.5')] }), { checkPositions: false })
     expect(unresolved(decided)).toEqual({})
@@ -477,6 +491,15 @@ describe('a position the exchange no longer holds', () => {
     const decided = plan(held, report({ ...gone, symbolFills: [fillsSince('BTC-1', fills)] }))
     expect(unresolved(decided)).toMatchObject({ 'BTC-1': 'FLAT_UNEXPLAINED' })
     expect(writesOf(decided)).toEqual([])
+  })
+
+  it('is not closed by fills that the store has already, of whichever order', () => {
+    const earlier = fill({ id: 'other:m2', orderId: 'other', side: 'sell', filledAt: OPENED_AT + 1 })
+    const decided = plan(
+      { ...held, fills: [earlier] },
+      report({ ...gone, symbolFills: [fillsSince('BTC-1', [closing('2')])] }),
+    )
+    expect(unresolved(decided)).toMatchObject({ 'BTC-1': 'FLAT_UNEXPLAINED' })
   })
 
   it('stays unresolved when its fills could not be asked for', () => {

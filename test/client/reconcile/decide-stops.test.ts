@@ -72,6 +72,8 @@ describe('a stop that waits at the exchange', () => {
   it('is not moved for less than a tick, nor for what the exchange rounded away', () => {
     const off = state({ positions: [position({ currentStop: '90.004' })], orders: [stop()] })
     expect(canceled(plan(off, report({ ...resting, marketRules: [rules('0.01')] })))).toEqual([])
+    const tick = state({ positions: [position({ currentStop: '90.01' })], orders: [stop()] })
+    expect(canceled(plan(tick, report({ ...resting, marketRules: [rules('0.01')] })))).toEqual(['stop-1'])
     const asked = stop({ stopPrice: '90.004' })
     const rounded = { openOrders: [listed([reported(asked, { stopPrice: '90.00' })])] }
     const kept = state({ positions: [position({ currentStop: '90.004' })], orders: [asked] })

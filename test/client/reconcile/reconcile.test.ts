@@ -160,6 +160,33 @@ describe('a position that was stopped out', () => {
   })
 })
 
+describe('a position that somebody closed by hand', () => {
+  const closedByHand = () => {
+    const world = inOrder()
+    world.exchange.end('x-stop-1', 'canceled')
+    world.exchange.held = () => '0'
+    const id = world.exchange.rest({ clientOrderId: 'web-1', symbol: SYMBOL, side: 'sell', quantity: '2' })
+    world.exchange.fill(id, '2', '130', NOW - 5)
+    return world
+  }
+
+  it('is closed by the fills since it was opened', async () => {
+    const { store, run } = closedByHand()
+    expect(await run()).toMatchObject({ outcome: 'recovered', counts: { positionsClosed: 1, ordersAdopted: 1 } })
+    expect([...store.documents.trades.values()]).toMatchObject([{ pnl: '60', exitReason: 'exit' }])
+    expect((await run()).outcome).toBe('clean')
+  })
+
+  it('is not closed by fills that were another position’s', async () => {
+    const { store, run } = closedByHand()
+    const other = order({ id: 'other', clientOrderId: 'other', side: 'sell', state: 'filled', positionId: 'BTC-0' })
+    store.documents.orders.set('other', other)
+    store.documents.fills.set('other:t1', fill({ id: 'other:t1', orderId: 'other', side: 'sell', filledAt: NOW - 5 }))
+    expect((await run()).unresolved).toMatchObject([{ subject: { id: 'BTC-1' }, reason: 'FLAT_UNEXPLAINED' }, {}])
+    expect(store.documents.positions.size).toBe(1)
+  })
+})
+
 describe('a breached stop', () => {
   it('is closed at the market in one run, when the policy says so', async () => {
     const { store, exchange, run } = inOrder()
@@ -235,6 +262,25 @@ describe('an order whose answer was lost', () => {
     }
     await run()
     expect(store.documents.orders.get(firstStop)?.state).toBe('open')
+  })
+
+  it('counts as on its way from the moment it was given up', async () => {
+    const { store, exchange, clock, run } = lost()
+    exchange.onCreate = () => {
+      void clock.sleep(10_000)
+      throw new Error('time-out')
+    }
+    await run()
+    expect(store.documents.orders.get(firstStop)).toMatchObject({ state: 'intent', updatedAt: NOW + 10_000 })
+  })
+
+  it('stays an intent when it is refused and nobody can say whether it is there all the same', async () => {
+    const { store, exchange, run } = lost()
+    exchange.onCreate = () => ({ status: 'refused', reason: 'Duplicate order sent.' })
+    exchange.fails = (question, subject) => question === 'order' && subject === firstStop
+    const report = await run()
+    expect(report.unresolved).toMatchObject([{ subject: { id: firstStop }, reason: 'SUBMIT_UNKNOWN' }])
+    expect(store.documents.orders.get(firstStop)?.state).toBe('intent')
   })
 
   it('is given up by a time limit of its own', async () => {
