@@ -23,6 +23,8 @@ import type { StoreCore } from './store-core.ts'
 /** Operations in one transaction; larger loads go through `load`. */
 export const MAX_UNIT_OPERATIONS = 10_000
 const LOAD_PIECE_ROWS = 250
+/** Pieces that may wait: few where urgent writes pass, many where there are none. */
+const LOAD_PIECES_AHEAD = { state: 4, market: 32 } as const
 /** How long a load keeps the event loop before it lets others in. */
 const LOAD_TURN_MS = 1
 
@@ -204,6 +206,7 @@ export class StoreCollection {
       this.#core.acceptUnit(operations).catch((error: unknown) => {
         failure ??= { error }
       })
+      await queue.settledThrough(queue.acceptedUnits - LOAD_PIECES_AHEAD[this.#state.spec.file])
     }
     for await (const document of documents) {
       piece.push(preparePut(this.#state, document, undefined))

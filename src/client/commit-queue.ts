@@ -298,31 +298,47 @@ export class CommitQueue {
   /** The units that failed. Goes on until the worker has answered; a flight that was settled meanwhile ends it. */
   async #commit(flight: Flight, isResent: boolean): Promise<readonly UnitFailure[]> {
     let resending = isResent
+    /** An error of the whole batch. It says what went wrong, not whether the batch was committed before it did. */
+    let refusal: unknown
     while (!flight.settled) {
       try {
-        if (resending) {
-          await this.#holdBehindOthers(flight)
+        if (resending) await this.#holdBehindOthers(flight)
+        if (resending || refusal !== undefined) {
           const applied: AppliedResult = await this.#supervisor.callOnce('wasApplied', this.#appliedRequest(flight))
           if (applied.applied) return applied.failures
+          if (applied.error !== undefined) refusal ??= deserializeError(applied.error)
         }
-        if (flight.byUnit) {
-          return (await this.#supervisor.callOnce('commitUnits', unitBatch(this.#file, flight))).failures
-        }
-        const { outcome } = await this.#supervisor.callOnce('commit', this.#fastBatch(flight))
-        if (outcome === 'committed') return []
-        if (outcome === 'deferred') await this.#holdBehindOthers(flight)
-        else {
-          flight.isHeld = true
-          flight.byUnit = true
+        if (refusal === undefined) {
+          const failures = await this.#commitOnce(flight)
+          if (failures !== undefined) return failures
         }
       } catch (error) {
-        if (!isWorkerLost(error)) throw error
-        flight.isHeld = true
-        await this.#supervisor.recovered()
-        resending = true
+        if (isWorkerLost(error)) {
+          flight.isHeld = true
+          await this.#supervisor.recovered()
+          resending = true
+        } else if (refusal === undefined) refusal = error
+        else throw refusal
+        continue
       }
+      if (refusal !== undefined) throw refusal
     }
     return []
+  }
+
+  /** Undefined when it has to be tried again, in another form or behind those before it. */
+  async #commitOnce(flight: Flight): Promise<readonly UnitFailure[] | undefined> {
+    if (flight.byUnit) {
+      return (await this.#supervisor.callOnce('commitUnits', unitBatch(this.#file, flight))).failures
+    }
+    const { outcome } = await this.#supervisor.callOnce('commit', this.#fastBatch(flight))
+    if (outcome === 'committed') return []
+    if (outcome === 'deferred') await this.#holdBehindOthers(flight)
+    else {
+      flight.isHeld = true
+      flight.byUnit = true
+    }
+    return undefined
   }
 
   async #holdBehindOthers(flight: Flight): Promise<void> {
@@ -335,32 +351,35 @@ export class CommitQueue {
   #finishFlightSync(flight: Flight, remainingMs: () => number): void {
     const applied = this.#supervisor.callSync('wasApplied', remainingMs(), this.#appliedRequest(flight))
     if (applied.applied) this.#settle(flight, applied.failures)
-    else this.#commitUnitsSync(flight, remainingMs())
+    else if (applied.error !== undefined) this.#settleFailed(flight, deserializeError(applied.error))
+    else this.#commitUnitsSync(flight, remainingMs)
   }
 
   #commitSync(flight: Flight, remainingMs: () => number): void {
-    const result = this.#answered(flight, () =>
+    const result = this.#answered(flight, remainingMs, () =>
       this.#supervisor.callSync('commit', remainingMs(), this.#fastBatch(flight)),
     )
     if (result?.outcome === 'committed') this.#settle(flight, [])
-    else if (result?.outcome === 'conflict') this.#commitUnitsSync(flight, remainingMs())
+    else if (result?.outcome === 'conflict') this.#commitUnitsSync(flight, remainingMs)
   }
 
-  #commitUnitsSync(flight: Flight, timeoutMs: number): void {
+  #commitUnitsSync(flight: Flight, remainingMs: () => number): void {
     flight.byUnit = true
-    const result = this.#answered(flight, () =>
-      this.#supervisor.callSync('commitUnits', timeoutMs, unitBatch(this.#file, flight)),
+    const result = this.#answered(flight, remainingMs, () =>
+      this.#supervisor.callSync('commitUnits', remainingMs(), unitBatch(this.#file, flight)),
     )
     if (result !== undefined) this.#settle(flight, result.failures)
   }
 
-  /** A refusal of the whole batch is the answer of its writes; only silence is thrown on. */
-  #answered<T>(flight: Flight, call: () => T): T | undefined {
+  /** A refusal of the whole batch is the answer of its writes, unless it was committed before; only silence is thrown on. */
+  #answered<T>(flight: Flight, remainingMs: () => number, call: () => T): T | undefined {
     try {
       return call()
     } catch (error) {
       if (isUnanswered(error)) throw error
-      this.#settleFailed(flight, error as StoreError)
+      const applied = this.#supervisor.callSync('wasApplied', remainingMs(), this.#appliedRequest(flight))
+      if (applied.applied) this.#settle(flight, applied.failures)
+      else this.#settleFailed(flight, error as StoreError)
       return undefined
     }
   }

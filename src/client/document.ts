@@ -6,6 +6,7 @@ import { StoreError } from '../protocol/store-error.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { CollectionState } from './collection-state.ts'
 import { Operation } from './operation.ts'
+import { describeIssues, formatPath } from './schema-issues.ts'
 
 const MAX_DEPTH = 100
 const MAX_KEY_LENGTH = 1_024
@@ -24,16 +25,39 @@ export function prepareWrite(
   input: unknown,
   ifVersion: number | null,
 ): Operation {
-  const { spec, schema } = target
-  const parsed = schema.safeParse(input)
-  if (!parsed.success) throw invalidDocument(spec, parsed.error.issues.map(describeIssue))
+  const { spec } = target
   const walk: Walk = { spec, length: 0 }
-  const document = freezeObject(parsed.data as Record<string, unknown>, walk, [], true)
+  const document = freezeObject(parse(target, input), walk, [], true)
   const key = assertKey(spec, document[spec.key])
+  if (spec.sealed.length > 0) assertSealable(spec, document)
   if (walk.length > MAX_DOCUMENT_LENGTH) {
     throw invalidDocument(spec, [`(document): larger than ${MAX_DOCUMENT_LENGTH} characters`])
   }
   return new Operation(target, kind, key, document, ifVersion, OPERATION_BYTES + walk.length)
+}
+
+/** What a transform, a check or a getter throws is its author's and might quote the value. */
+function parse({ spec, schema }: CollectionState, input: unknown): Record<string, unknown> {
+  let issues: string[]
+  try {
+    const parsed = schema.safeParse(input)
+    if (parsed.success) return parsed.data as Record<string, unknown>
+    issues = describeIssues(schema, input)
+  } catch (cause) {
+    throw invalidDocument(spec, ['(document): its schema failed on it, or it is nested too deeply'], cause)
+  }
+  throw invalidDocument(spec, issues)
+}
+
+/** Only text can be sealed; anything else would lie in the table as it is. */
+function assertSealable(spec: CollectionSpec, document: Record<string, unknown>): void {
+  const issues = spec.sealed
+    .filter((field) => {
+      const value = document[field]
+      return value !== undefined && value !== null && !(typeof value === 'string' && value.isWellFormed())
+    })
+    .map((field) => `${field}: a sealed field must be well-formed text, or null`)
+  if (issues.length > 0) throw invalidDocument(spec, issues)
 }
 
 /** Freezes a document that came from the store's own JSON. */
@@ -81,7 +105,7 @@ function freezeObject(
     } else if (value === undefined) hasUndefined = true
     else {
       const frozen = freezeValue(value, walk, path, name)
-      if (!isOwn || frozen !== value) setOwn(target, name, frozen)
+      if (!isOwn || !Object.is(frozen, value)) setOwn(target, name, frozen)
     }
   }
   return Object.freeze(isOwn && hasUndefined ? withoutUndefined(target) : target)
@@ -105,7 +129,8 @@ function freezeValue(value: unknown, walk: Walk, parent: Path, name: string | nu
     case 'boolean':
       return value
     case 'number':
-      if (Number.isFinite(value)) return value
+      // JSON has no -0.
+      if (Number.isFinite(value)) return value + 0
       break
     case 'object': {
       if (value === null) return null
@@ -113,7 +138,8 @@ function freezeValue(value: unknown, walk: Walk, parent: Path, name: string | nu
       if (path.length > MAX_DEPTH) throw invalidDocument(walk.spec, [`${formatPath(parent)}: nested too deeply`])
       if (Array.isArray(value)) {
         walk.length += value.length
-        return Object.freeze(value.map((element, index) => freezeValue(element, walk, path, index)))
+        // Array.from shows a hole as undefined, where map would leave it one.
+        return Object.freeze(Array.from(value, (element, index) => freezeValue(element, walk, path, index)))
       }
       const prototype = Object.getPrototypeOf(value)
       if (prototype === Object.prototype || prototype === null) {
@@ -126,24 +152,9 @@ function freezeValue(value: unknown, walk: Walk, parent: Path, name: string | nu
   ])
 }
 
-interface Issue {
-  readonly code?: string | undefined
-  readonly path: readonly PropertyKey[]
-  readonly message: string
-}
-
-/** A message of a custom check is its author's and might quote the value; those of zod itself do not. */
-function describeIssue(issue: Issue): string {
-  const message = issue.code === 'custom' ? 'refused by a check of its schema' : issue.message
-  return `${formatPath(issue.path)}: ${message}`
-}
-
-function formatPath(path: readonly PropertyKey[]): string {
-  return path.length === 0 ? '(document)' : path.map(String).join('.')
-}
-
-function invalidDocument(spec: CollectionSpec, issues: readonly string[]): StoreError {
+function invalidDocument(spec: CollectionSpec, issues: readonly string[], cause?: unknown): StoreError {
   return new StoreError('INVALID_DOCUMENT', `Not a valid document for "${spec.name}": ${issues.join('; ')}`, {
     details: { collection: spec.name, issues },
+    cause,
   })
 }

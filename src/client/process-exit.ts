@@ -3,9 +3,12 @@
  * time while the worker commits what is left. Worker threads still run during `exit`; timers and promises do not.
  */
 import type { StoreCore } from './store-core.ts'
+import type { WorkerLink } from './worker-link.ts'
 
 const EXIT_TIMEOUT_MS = 5_000
+const HALT_TIMEOUT_MS = 2_000
 const openCores = new Set<StoreCore>()
+const liveLinks = new Set<WorkerLink>()
 
 function drainAll(): void {
   for (const core of openCores) {
@@ -15,31 +18,42 @@ function drainAll(): void {
       process.exitCode ||= 1
     }
   }
+  for (const link of liveLinks) link.haltSync(HALT_TIMEOUT_MS)
 }
 
 export function drainOnExit(core: StoreCore): void {
-  if (openCores.size === 0) process.on('exit', drainAll)
   openCores.add(core)
 }
 
 export function forgetOnExit(core: StoreCore): void {
   openCores.delete(core)
-  if (openCores.size === 0) process.off('exit', drainAll)
 }
 
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+/** Every worker is halted before the process exits, also one that is still opening its store. */
+export function haltOnExit(link: WorkerLink): void {
+  if (liveLinks.size === 0) process.on('exit', drainAll)
+  liveLinks.add(link)
+}
+
+export function forgetHalt(link: WorkerLink): void {
+  liveLinks.delete(link)
+  if (liveLinks.size === 0) process.off('exit', drainAll)
+}
+
+const SIGNALS = { SIGTERM: 15, SIGINT: 2 } as const
+type Signal = keyof typeof SIGNALS
 
 /**
  * Closes on SIGTERM and SIGINT, then lets the signal end the process, unless the program listens for it as well.
  * Returns a function that undoes it.
  */
 export function closeOnSignals(close: () => Promise<void>): () => void {
-  const listeners = SIGNALS.map((signal) => {
+  const listeners = (Object.keys(SIGNALS) as Signal[]).map((signal) => {
     const listener = () => {
       void close()
         .catch(() => undefined)
         .then(() => {
-          if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+          if (process.listenerCount(signal) === 0) endBySignal(signal)
         })
     }
     process.once(signal, listener)
@@ -48,4 +62,10 @@ export function closeOnSignals(close: () => Promise<void>): () => void {
   return () => {
     for (const { signal, listener } of listeners) process.off(signal, listener)
   }
+}
+
+/** The first process of a container has no default action for signals; it exits with the code a shell would report. */
+function endBySignal(signal: Signal): void {
+  if (process.pid === 1) process.exit(128 + SIGNALS[signal])
+  process.kill(process.pid, signal)
 }

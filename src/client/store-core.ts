@@ -69,6 +69,7 @@ export class StoreCore {
     const open = shares ? queue.openUnit() : undefined
     if (open !== undefined) {
       queue.extend(open, operation)
+      operation.target.lastUnit = queue.acceptedUnits
       return (open as PendingUnit).durable
     }
     const unit = new PendingUnit([operation], operation.bytes, shares)

@@ -7,11 +7,22 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import { type Remote, wrap } from 'comlink'
 import type { MethodName, RequestOf, ResultOf, StoreWorkerMethods } from '../protocol/methods.ts'
 import { nodeEndpoint } from '../protocol/node-endpoint.ts'
-import { deserializeError, type SerializedError, StoreError } from '../protocol/store-error.ts'
-import { READY_MESSAGE, type SyncAnswer, type SyncRequest, type WorkerBoot } from '../protocol/worker-boot.ts'
+import { deserializeError, isStoreError, type SerializedError, StoreError } from '../protocol/store-error.ts'
+import {
+  READY_MESSAGE,
+  SIGNAL_ANSWERS,
+  SIGNAL_CELLS,
+  SIGNAL_ENDED,
+  SIGNAL_STARTED,
+  type SyncAnswer,
+  type SyncRequest,
+  type WorkerBoot,
+} from '../protocol/worker-boot.ts'
+import { forgetHalt, haltOnExit } from './process-exit.ts'
 import { workerEntryUrl } from './worker-entry-url.ts'
 
 const START_TIMEOUT_MS = 30_000
+const HALT_TIMEOUT_MS = 2_000
 
 type RemoteMethod<M extends MethodName> = (...request: RequestOf<M>) => Promise<ResultOf<M>>
 
@@ -24,19 +35,19 @@ export class WorkerLink {
   readonly #signal: Int32Array
   readonly #lostListeners: ((error: StoreError) => void)[] = []
   #lost: StoreError | undefined
+  #lastSyncId = 0
 
   private constructor(worker: Worker, syncPort: MessagePort, signal: Int32Array) {
     this.#worker = worker
     this.#syncPort = syncPort
     this.#signal = signal
     this.#remote = wrap<StoreWorkerMethods>(nodeEndpoint(worker))
-    worker.unref()
   }
 
   /** Starts a worker and waits until it listens. Rejects with `WORKER_LOST` when it can't start. */
   static async start(): Promise<WorkerLink> {
     const { port1, port2 } = new MessageChannel()
-    const syncSignal = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
+    const syncSignal = new SharedArrayBuffer(SIGNAL_CELLS * Int32Array.BYTES_PER_ELEMENT)
     const workerData: WorkerBoot = { syncPort: port2, syncSignal }
     const { HOLDFAST_PASSWORD: _password, ...env } = process.env
     const worker = new Worker(workerEntryUrl, {
@@ -46,8 +57,15 @@ export class WorkerLink {
       env,
       execArgv: [],
     })
-    await ready(worker)
     const link = new WorkerLink(worker, port1, new Int32Array(syncSignal))
+    haltOnExit(link)
+    try {
+      await ready(worker)
+    } catch (error) {
+      forgetHalt(link)
+      throw error
+    }
+    worker.unref()
     link.#watch()
     return link
   }
@@ -85,24 +103,61 @@ export class WorkerLink {
   /** Blocks this thread until the worker has answered. @throws StoreError `TIMEOUT`, `WORKER_LOST`, or the method's own. */
   callSync<M extends MethodName>(method: M, timeoutMs: number, ...request: RequestOf<M>): ResultOf<M> {
     if (this.#lost !== undefined) throw this.#lost
-    const message: SyncRequest = { holdfastSync: true, method, request }
-    const before = Atomics.load(this.#signal, 0)
+    this.#lastSyncId += 1
+    const id = this.#lastSyncId
+    const message: SyncRequest = { holdfastSync: true, id, method, request }
+    const deadline = performance.now() + timeoutMs
+    let seen = Atomics.load(this.#signal, SIGNAL_ANSWERS)
     this.#worker.postMessage(message)
-    if (Atomics.wait(this.#signal, 0, before, timeoutMs) === 'timed-out') {
-      throw new StoreError(
-        'TIMEOUT',
-        `The store did not answer within ${timeoutMs} ms. The call may still take effect.`,
-      )
+    let answer = this.#receiveAnswer(id)
+    while (answer === undefined) {
+      if (Atomics.wait(this.#signal, SIGNAL_ANSWERS, seen, Math.max(0, deadline - performance.now())) === 'timed-out') {
+        throw new StoreError(
+          'TIMEOUT',
+          `The store did not answer within ${timeoutMs} ms. The call may still take effect.`,
+        )
+      }
+      seen = Atomics.load(this.#signal, SIGNAL_ANSWERS)
+      const ended = Atomics.load(this.#signal, SIGNAL_ENDED) !== 0
+      answer = this.#receiveAnswer(id)
+      if (answer === undefined && ended) throw workerLost('while a call was waiting for it')
     }
-    const received = receiveMessageOnPort(this.#syncPort)
-    if (received === undefined) throw workerLost('while a call was waiting for it')
-    const answer = received.message as SyncAnswer
     if ('error' in answer) throw deserializeError(answer.error)
     return answer.value as ResultOf<M>
   }
 
+  /** Passes over answers to calls that were given up. */
+  #receiveAnswer(id: number): SyncAnswer | undefined {
+    let received = receiveMessageOnPort(this.#syncPort)
+    while (received !== undefined) {
+      const answer = received.message as SyncAnswer
+      if (answer.id === id) return answer
+      received = receiveMessageOnPort(this.#syncPort)
+    }
+    return undefined
+  }
+
+  /** Blocks until this thread can end without harm: see `StoreWorkerMethods.halt`. The link is of no use afterwards. */
+  haltSync(timeoutMs: number): void {
+    try {
+      // Loading a native package is a call of it, too.
+      Atomics.wait(this.#signal, SIGNAL_STARTED, 0, timeoutMs)
+      this.callSync('halt', timeoutMs)
+    } catch (error) {
+      if (!isStoreError(error)) throw error
+    }
+  }
+
   /** Ends the worker without protocol; only after `close`, or when it no longer answers. */
   async terminate(): Promise<void> {
+    if (!this.lost) {
+      let timer: NodeJS.Timeout | undefined
+      const timeout = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, HALT_TIMEOUT_MS)
+      })
+      await Promise.race([this.call('halt').catch(() => undefined), timeout])
+      clearTimeout(timer)
+    }
     await this.#worker.terminate()
     this.#syncPort.close()
   }
@@ -123,6 +178,7 @@ export class WorkerLink {
     this.#worker.on('exit', (exitCode) => {
       const lost = workerLost(`with exit code ${exitCode}`, fault)
       this.#lost = lost
+      forgetHalt(this)
       this.#syncPort.close()
       const pending = [...this.#pending]
       this.#pending.clear()

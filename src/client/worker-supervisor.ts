@@ -56,12 +56,14 @@ export class WorkerSupervisor {
   ): Promise<{ readonly supervisor: WorkerSupervisor; readonly opened: OpenResult }> {
     const link = await WorkerLink.start()
     try {
-      const opened = await link.call('open', { ...template, password: Uint8Array.from(password), session: null })
+      // The message carries a copy, made as it is posted.
+      const opened = await link.call('open', { ...template, password, session: null })
       return {
         supervisor: new WorkerSupervisor({ ...template, create: false }, password, listener, link, opened.session),
         opened,
       }
     } catch (error) {
+      password.fill(0)
       await link.terminate()
       throw error
     }
@@ -149,8 +151,7 @@ export class WorkerSupervisor {
   async #reopen(): Promise<void> {
     const link = await WorkerLink.start()
     try {
-      const password = Uint8Array.from(this.#password)
-      await link.call('open', { ...this.#template, password, session: this.#session })
+      await link.call('open', { ...this.#template, password: this.#password, session: this.#session })
     } catch (error) {
       await link.terminate()
       throw error

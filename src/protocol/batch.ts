@@ -32,7 +32,7 @@ export interface Segment {
 
 /**
  * A document whose stored sequence proves that the batch was applied: the last write of its key in this batch. A
- * batch of deletes alone has none and is recorded in the sessions table instead.
+ * batch of deletes alone has none and is recorded in the session row instead.
  */
 export interface Witness {
   readonly collection: string

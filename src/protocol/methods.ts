@@ -7,6 +7,7 @@ import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
+import type { SerializedError } from './store-error.ts'
 
 export type Durability = 'full' | 'normal'
 
@@ -134,8 +135,13 @@ export interface AppliedRequest {
   readonly witness: Witness | null
 }
 
-/** `applied: false`: send it again. Failures are those of a batch that was committed unit by unit. */
-export type AppliedResult = { readonly applied: false } | ({ readonly applied: true } & UnitCommitResult)
+/**
+ * `applied: false`: send it again, unless it was refused as a whole with `error`. Failures are those of a batch that was
+ * committed unit by unit.
+ */
+export type AppliedResult =
+  | { readonly applied: false; readonly error?: SerializedError }
+  | ({ readonly applied: true } & UnitCommitResult)
 
 /** Everything the worker can be asked. Every method answers once and never shares state with the caller. */
 export interface StoreWorkerMethods {
@@ -154,6 +160,8 @@ export interface StoreWorkerMethods {
   check(): Promise<readonly CheckFinding[]>
   status(): Promise<WorkerStatus>
   close(): Promise<void>
+  /** Ends the calls of native packages under way. The worker answers nothing after it: its thread can end without harm. */
+  halt(): Promise<void>
 }
 
 export type MethodName = keyof StoreWorkerMethods

@@ -17,9 +17,10 @@ export interface HotWhile<Field extends string = string, Value extends string = 
 export type Heat = boolean | HotWhile
 
 type ObjectSchema = z.ZodObject
-type FieldOf<S extends ObjectSchema> = Extract<keyof z.output<S>, string>
+/** Fields the schema names; a loose schema has an index signature besides, which is no field. */
+type FieldOf<S extends ObjectSchema> = Extract<keyof S['shape'], string>
 type TextFieldOf<S extends ObjectSchema> = {
-  [F in FieldOf<S>]: z.output<S>[F] extends string ? F : never
+  [F in FieldOf<S>]: z.output<S['shape'][F]> extends string ? F : never
 }[FieldOf<S>]
 
 /** What `defineCollection` takes. */

@@ -59,7 +59,7 @@ export type Where<C extends AnyCollection> = {
   readonly [F in IndexedFieldOf<C> & keyof DocumentOf<C>]?: Condition<DocumentOf<C>[F]>
 }
 
-/** What `list` and `stream` take. Without `orderBy` documents come in key order. */
+/** What `list` and `stream` take. Without `orderBy` documents come in the order they were first written. */
 export interface Query<C extends AnyCollection> {
   readonly where?: Where<C>
   readonly orderBy?: (IndexedFieldOf<C> & keyof DocumentOf<C>) | undefined

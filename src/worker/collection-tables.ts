@@ -5,8 +5,9 @@
  */
 import * as z from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
+import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
-import { type Connection, queryOnce } from './driver.ts'
+import { type Connection, DriverError, queryOnce } from './driver.ts'
 import { quoteName } from './quote.ts'
 import { columnFields, columnSql, createIndexSql, createTableSql, indexName } from './table-sql.ts'
 
@@ -28,16 +29,28 @@ export async function recordedCollections(connection: Connection): Promise<Colle
   return rows.map((row) => recordedSpec.parse(JSON.parse(String(row.spec))))
 }
 
-export async function ensureCollectionTables(connection: Connection, specs: readonly CollectionSpec[]): Promise<void> {
-  const recorded = new Map((await recordedCollections(connection)).map((spec) => [spec.name, spec]))
+/** Brings the tables of all files in step, or, when a definition is refused, of none. */
+export async function ensureCollectionTables(
+  writers: ReadonlyMap<DatabaseFile, Connection>,
+  specs: readonly CollectionSpec[],
+): Promise<void> {
+  const recorded = new Map<string, CollectionSpec>()
+  for (const writer of writers.values()) {
+    for (const spec of await recordedCollections(writer)) recorded.set(spec.name, spec)
+  }
   const changed = specs.filter((spec) => JSON.stringify(recorded.get(spec.name)) !== JSON.stringify(spec))
-  if (changed.length === 0) return
-  await connection.exec('BEGIN IMMEDIATE')
+  const begun: Connection[] = []
   try {
-    for (const spec of changed) await ensureTable(connection, spec, recorded.get(spec.name))
-    await connection.exec('COMMIT')
+    for (const [file, writer] of writers) {
+      const own = changed.filter((spec) => spec.file === file)
+      if (own.length === 0) continue
+      await writer.exec('BEGIN IMMEDIATE')
+      begun.push(writer)
+      for (const spec of own) await ensureTable(writer, spec, recorded.get(spec.name))
+    }
+    for (const writer of begun) await writer.exec('COMMIT')
   } catch (error) {
-    await connection.exec('ROLLBACK').catch(() => undefined)
+    for (const writer of begun) await writer.exec('ROLLBACK').catch(() => undefined)
     throw error
   }
 }
@@ -60,7 +73,8 @@ async function ensureTable(connection: Connection, spec: CollectionSpec, before:
     }
     for (const field of columnFields(before)) await connection.exec(`DROP INDEX ${quoteName(indexName(spec, field))}`)
   }
-  for (const field of columnFields(spec)) await connection.exec(createIndexSql(spec, field))
+  for (const field of columnFields(spec)) await createIndex(connection, spec, field)
+  await assertReferences(connection, spec)
   await queryOnce(
     connection,
     'INSERT INTO "_collections" ("name", "spec") VALUES (?, ?) ON CONFLICT ("name") DO UPDATE SET "spec" = excluded."spec"',
@@ -68,8 +82,25 @@ async function ensureTable(connection: Connection, spec: CollectionSpec, before:
   )
 }
 
+async function createIndex(connection: Connection, spec: CollectionSpec, field: string): Promise<void> {
+  try {
+    await connection.exec(createIndexSql(spec, field))
+  } catch (error) {
+    if (!(error instanceof DriverError) || error.code !== 'CONSTRAINT') throw error
+    throw invalid(spec, `"${field}" is to be unique, but documents share a value of it already`)
+  }
+}
+
+/** A reference on a field that documents had before it was defined may lead nowhere. */
+async function assertReferences(connection: Connection, spec: CollectionSpec): Promise<void> {
+  if (Object.keys(spec.references).length === 0) return
+  const astray = await queryOnce(connection, `PRAGMA foreign_key_check(${quoteName(spec.name)})`)
+  if (astray.length > 0) throw invalid(spec, `${astray.length} of its documents refer to documents that do not exist`)
+}
+
 /** What a definition may not change once there is a table, because documents already follow it. */
 function assertCompatible(spec: CollectionSpec, before: CollectionSpec): void {
+  if (spec.file !== before.file) throw invalid(spec, `it lives in the file "${before.file}" in this store`)
   if (spec.key !== before.key) throw invalid(spec, `its key is the field "${before.key}" in this store`)
   const unsealed = before.sealed.filter((field) => !spec.sealed.includes(field))
   if (unsealed.length > 0) throw invalid(spec, `"${unsealed[0]}" is sealed in this store and has to stay so`)

@@ -28,6 +28,9 @@ import { StatementCache } from './statement-cache.ts'
 /** Rows per multi-row statement, largest first; a prepared statement is kept for each. */
 const CHUNK_ROWS = [256, 64, 16, 4, 1] as const
 
+/** More than can be under way at once. */
+const REMEMBERED_OUTCOMES = 8
+
 export interface CommitterOptions {
   readonly connection: Connection
   readonly collections: ReadonlyMap<string, CollectionSpec>
@@ -54,6 +57,13 @@ export class Committer {
   readonly #dir: string
   #tail: Promise<unknown> = Promise.resolve()
   #lastSequence = 0
+  /** A connection that has met a damaged page fails in other words from then on; the first answer stays the answer. */
+  #damage: StoreError | undefined
+  /**
+   * What became of the last batches, for a client that asks because it could not wait for the answer. What the tables
+   * say tells less: a later batch may have written the same document, or deleted it.
+   */
+  readonly #outcomes = new Map<number, AppliedResult>()
   /** The batch that met a conflict and comes again unit by unit; later ones must not overtake it. */
   #awaitedUnits: number | null = null
   #commits = 0
@@ -72,11 +82,11 @@ export class Committer {
   }
 
   commit(batch: Batch): Promise<CommitResult> {
-    return this.exclusively(() => this.#commitFast(batch))
+    return this.exclusively(() => this.#remembering(batch.sequence, () => this.#commitFast(batch)))
   }
 
   commitUnits(batch: UnitBatch): Promise<UnitCommitResult> {
-    return this.exclusively(() => this.#commitByUnit(batch))
+    return this.exclusively(() => this.#remembering(batch.sequence, () => this.#commitByUnit(batch)))
   }
 
   wasApplied(request: AppliedRequest): Promise<AppliedResult> {
@@ -107,6 +117,26 @@ export class Committer {
     })
   }
 
+  async #remembering<T>(sequence: number, work: () => Promise<T>): Promise<T> {
+    if (this.#damage !== undefined) throw this.#damage
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'STORE_CORRUPT') this.#damage = error
+      if (!this.#outcomes.has(sequence)) this.#remember(sequence, { applied: false, error: serializeError(error) })
+      throw error
+    }
+  }
+
+  #remember(sequence: number, outcome: AppliedResult): void {
+    this.#outcomes.set(sequence, outcome)
+    if (this.#outcomes.size <= REMEMBERED_OUTCOMES) return
+    for (const oldest of this.#outcomes.keys()) {
+      this.#outcomes.delete(oldest)
+      return
+    }
+  }
+
   async #commitFast(batch: Batch): Promise<CommitResult> {
     if (this.#awaitedUnits !== null && batch.sequence > this.#awaitedUnits) return { outcome: 'deferred' }
     this.#assertNext(batch.sequence)
@@ -131,7 +161,7 @@ export class Committer {
       }
       throw await toStoreError(error, this.#dir)
     }
-    this.#applied(batch.sequence, startedAt)
+    this.#applied(batch.sequence, startedAt, [])
     await failpoint('commit:after-commit')
     return { outcome: 'committed' }
   }
@@ -161,7 +191,7 @@ export class Committer {
       if (!(error instanceof DriverError) || error.code !== 'CONSTRAINT') throw await toStoreError(error, this.#dir)
       return await this.#commitEachUnitAlone(batch, { unitsDone: 0, failures: [] }, startedAt)
     }
-    this.#applied(batch.sequence, startedAt)
+    this.#applied(batch.sequence, startedAt, failures)
     await failpoint('units:after-commit')
     return { failures }
   }
@@ -175,12 +205,19 @@ export class Committer {
     const failures = [...from.failures]
     for (let index = from.unitsDone; index < batch.units.length; index++) {
       const unit = batch.units[index] as readonly WireOperation[]
-      const refusal = await this.#commitUnitAlone(unit, batch.sequence, { unitsDone: index + 1, failures })
-      if (refusal !== null) failures.push({ unit: index, error: refusal })
-      await failpoint('units:between')
+      try {
+        if (index > from.unitsDone) await failpoint('units:between')
+        const refusal = await this.#commitUnitAlone(unit, batch.sequence, { unitsDone: index + 1, failures })
+        if (refusal !== null) failures.push({ unit: index, error: refusal })
+      } catch (error) {
+        // Units before this one are durable and must not be reported as failed; those behind it have not been tried.
+        const serialized = serializeError(error)
+        for (let rest = index; rest < batch.units.length; rest++) failures.push({ unit: rest, error: serialized })
+        break
+      }
     }
-    await this.#inTransaction(() => this.#recordBatch(batch.sequence, failures, null))
-    this.#applied(batch.sequence, startedAt)
+    this.#applied(batch.sequence, startedAt, failures)
+    await this.#inTransaction(() => this.#recordBatch(batch.sequence, failures, null)).catch(ignoreDriverError)
     return { failures }
   }
 
@@ -227,6 +264,8 @@ export class Committer {
   }
 
   async #wasApplied({ sequence, witness }: AppliedRequest): Promise<AppliedResult> {
+    const known = this.#outcomes.get(sequence)
+    if (known !== undefined) return known
     const recorded = await this.#recordedBatch()
     if (recorded.sequence === sequence && recorded.unitsDone === null)
       return { applied: true, failures: recorded.failures }
@@ -246,7 +285,8 @@ export class Committer {
     }
   }
 
-  #applied(sequence: number, startedAt: number): void {
+  #applied(sequence: number, startedAt: number, failures: readonly UnitFailure[]): void {
+    this.#remember(sequence, { applied: true, failures })
     this.#lastSequence = sequence
     this.#commits += 1
     this.#commitMs += performance.now() - startedAt
@@ -265,11 +305,7 @@ export class Committer {
 
   /** SQLite has already rolled back after a full disk or an I/O error; a second ROLLBACK is then an error of no interest. */
   async #rollBack(): Promise<void> {
-    try {
-      await this.#run('ROLLBACK')
-    } catch (error) {
-      if (!(error instanceof DriverError)) throw error
-    }
+    await this.#run('ROLLBACK').catch(ignoreDriverError)
   }
 
   async #writeSegment(segment: Segment, sequence: number, now: number): Promise<void> {
@@ -443,6 +479,10 @@ const CONFLICT_CODES: ReadonlySet<string> = new Set([
 /** True for what one unit can be blamed for; a full disk or a damaged file is nobody's. */
 function isConflict(error: unknown): boolean {
   return (error instanceof DriverError || error instanceof StoreError) && CONFLICT_CODES.has(error.code)
+}
+
+function ignoreDriverError(error: unknown): void {
+  if (!(error instanceof DriverError)) throw error
 }
 
 function largestChunk(rows: number): number {

@@ -6,6 +6,9 @@ import type { SerializedError } from '../protocol/store-error.ts'
 import {
   isSyncRequest,
   READY_MESSAGE,
+  SIGNAL_ANSWERS,
+  SIGNAL_ENDED,
+  SIGNAL_STARTED,
   type SyncAnswer,
   type SyncRequest,
   type WorkerBoot,
@@ -21,8 +24,8 @@ if (port === null) throw new Error('holdfast worker: not started as a worker thr
 const worker = createStoreWorker()
 
 function wakeCaller(): void {
-  Atomics.add(signal, 0, 1)
-  Atomics.notify(signal, 0)
+  Atomics.add(signal, SIGNAL_ANSWERS, 1)
+  Atomics.notify(signal, SIGNAL_ANSWERS)
 }
 
 async function answer({ id, method, request }: SyncRequest): Promise<SyncAnswer> {
@@ -41,7 +44,10 @@ port.on('message', (message: unknown) => {
     wakeCaller()
   })
 })
-process.on('exit', wakeCaller)
+process.on('exit', () => {
+  Atomics.store(signal, SIGNAL_ENDED, 1)
+  wakeCaller()
+})
 
 /** An error that nobody foresaw ends the thread, as it would without this, but not before its native calls have ended. */
 function endThread(error: unknown): void {
@@ -55,4 +61,6 @@ function endThread(error: unknown): void {
 process.on('uncaughtException', endThread)
 
 expose(worker, nodeEndpoint(port))
+Atomics.store(signal, SIGNAL_STARTED, 1)
+Atomics.notify(signal, SIGNAL_STARTED)
 port.postMessage(READY_MESSAGE)

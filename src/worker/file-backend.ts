@@ -1,4 +1,5 @@
 /** One database file of the store at work: its writer, its readers and its checkpointer. */
+import { zero } from '../crypto/zero.ts'
 import type { Durability, FileStatus } from '../protocol/methods.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
@@ -8,6 +9,7 @@ import { type Connection, type Driver, queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 import { openKeyedDatabase } from './keyed-database.ts'
 import { ReadPool } from './read-pool.ts'
+import type { ReadSlots } from './read-slots.ts'
 import type { SealedFields } from './sealed-fields.ts'
 import { databasePath } from './store-files.ts'
 import { createFieldsViewSql } from './table-sql.ts'
@@ -21,6 +23,7 @@ export interface FileBackendOptions {
   readonly file: DatabaseFile
   readonly key: Uint8Array
   readonly durability: Durability
+  readonly readSlots: ReadSlots
   readonly collections: ReadonlyMap<string, CollectionSpec>
   readonly sealedFields: SealedFields
   /** The connection that migrated the file; it becomes the writer. Null for a read-only store. */
@@ -33,12 +36,14 @@ export class FileBackend {
   readonly committer: Committer | null
   readonly #checkpointer: Checkpointer | null
   readonly #path: string
+  readonly #key: Uint8Array
 
   private constructor(options: FileBackendOptions, checkpointerConnection: Connection | null) {
     const { driver, file, key, durability, writer } = options
     this.file = file
     this.#path = databasePath(options.dir, file)
-    this.readers = new ReadPool(async () => {
+    this.#key = key
+    this.readers = new ReadPool(options.readSlots, async () => {
       const reader = await openKeyedDatabase(driver, this.#path, {
         key,
         durability,
@@ -107,6 +112,7 @@ export class FileBackend {
     await this.checkpoint()
     await this.#checkpointer?.close()
     await this.committer?.close()
+    zero(this.#key)
   }
 }
 

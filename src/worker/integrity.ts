@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CheckFinding } from '../protocol/methods.ts'
+import type { Row } from './driver.ts'
 import type { FileBackend } from './file-backend.ts'
 import { DIRECTORY_MODE, FILE_MODE } from './store-files.ts'
 
@@ -18,8 +19,10 @@ async function databaseFindings({ file, readers }: FileBackend): Promise<CheckFi
   const subject = `${file}.db`
   const remedy = 'Stop using the store, keep its directory aside and restore a copy.'
   const pages = await readers.query('PRAGMA cipher_integrity_check', [])
-  const structure = (await readers.query('PRAGMA integrity_check', [])).filter((row) => row.integrity_check !== 'ok')
-  const references = await readers.query('PRAGMA foreign_key_check', [])
+  // What is behind a page that can't be decrypted can't be looked at.
+  const canRead = pages.length === 0
+  const structure = canRead ? await readers.query('PRAGMA integrity_check', []) : []
+  const references = canRead ? await readers.query('PRAGMA foreign_key_check', []) : []
   return [
     ...pages.map((row) => ({
       severity: 'error' as const,
@@ -27,7 +30,7 @@ async function databaseFindings({ file, readers }: FileBackend): Promise<CheckFi
       problem: `page authentication failed: ${String(row.cipher_integrity_check)}`,
       remedy,
     })),
-    ...structure.map((row) => ({
+    ...structure.filter(isProblem).map((row) => ({
       severity: 'error' as const,
       subject,
       problem: `structure is damaged: ${String(row.integrity_check)}`,
@@ -40,6 +43,10 @@ async function databaseFindings({ file, readers }: FileBackend): Promise<CheckFi
       remedy: 'Find how it was written; write the missing document or delete the row.',
     })),
   ]
+}
+
+function isProblem(row: Row): boolean {
+  return row.integrity_check !== 'ok'
 }
 
 async function modeFindings(dir: string): Promise<CheckFinding[]> {

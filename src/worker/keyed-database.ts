@@ -46,6 +46,7 @@ function settingsSql({ role, mode, durability }: KeyedOpenOptions): string {
     'PRAGMA temp_store = MEMORY',
     'PRAGMA secure_delete = FAST',
     'PRAGMA wal_autocheckpoint = 0',
+    'PRAGMA fullfsync = ON',
     `PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`,
     `PRAGMA cache_size = -${role === 'writer' ? CACHE_KIB.writer : CACHE_KIB.reader}`,
   ]

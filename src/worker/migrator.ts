@@ -167,15 +167,28 @@ async function holdsData(connection: Connection): Promise<boolean> {
 async function copyBefore(
   connection: Connection,
   first: PendingMigration,
-  { path, openCopy }: MigrateOptions,
+  { path, dir, openCopy }: MigrateOptions,
 ): Promise<string> {
   const copyPath = `${path}.before-${first.origin === 'user' ? 'user-' : ''}${first.name.slice(0, 4)}`
   const partialPath = `${copyPath}.partial`
-  for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${partialPath}${suffix}`, { force: true })
-  // SQLite writes into a file that is there and empty, and gives its journal the same mode.
-  await writeFile(partialPath, '', { mode: FILE_MODE })
-  await connection.exec(`VACUUM INTO ${quoteText(partialPath)}`)
-  const copy = await openCopy(partialPath)
+  await removeDatabase(partialPath)
+  try {
+    // SQLite writes into a file that is there and empty, and gives its journal the same mode.
+    await writeFile(partialPath, '', { mode: FILE_MODE })
+    await connection.exec(`VACUUM INTO ${quoteText(partialPath)}`)
+    await verifyCopy(partialPath, path, openCopy)
+  } catch (error) {
+    // Told before there is room again.
+    const refusal = await toStoreError(error, dir)
+    await removeDatabase(partialPath)
+    throw refusal
+  }
+  await rename(partialPath, copyPath)
+  return copyPath
+}
+
+async function verifyCopy(copyPath: string, path: string, openCopy: MigrateOptions['openCopy']): Promise<void> {
+  const copy = await openCopy(copyPath)
   try {
     const problems = [
       ...(await queryOnce(copy, 'PRAGMA cipher_integrity_check')),
@@ -191,8 +204,10 @@ async function copyBefore(
   } finally {
     await copy.close()
   }
-  await rename(partialPath, copyPath)
-  return copyPath
+}
+
+async function removeDatabase(path: string): Promise<void> {
+  for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true })
 }
 
 async function failed(migration: PendingMigration, error: unknown, dir: string): Promise<StoreError> {

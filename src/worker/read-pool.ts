@@ -1,11 +1,7 @@
-/**
- * Reader connections of one database file. At most two work at a time: libuv's pool has four threads for the whole
- * process by default, and the writer and the host's own DNS, fs and crypto need the rest.
- */
-import type { BindValue, Connection, Row } from './driver.ts'
+/** Reader connections of one database file, as many as there are slots. */
+import { type BindValue, type Connection, DriverError, type Row } from './driver.ts'
+import type { ReadSlots } from './read-slots.ts'
 import { StatementCache } from './statement-cache.ts'
-
-const MAX_READERS = 2
 
 interface Reader {
   readonly connection: Connection
@@ -13,62 +9,46 @@ interface Reader {
 }
 
 export class ReadPool {
+  readonly #slots: ReadSlots
   readonly #open: () => Promise<Connection>
   readonly #idle: Reader[] = []
-  readonly #waiting: ((reader: Reader) => void)[] = []
-  #readers = 0
-  #active = 0
 
-  constructor(open: () => Promise<Connection>) {
+  constructor(slots: ReadSlots, open: () => Promise<Connection>) {
+    this.#slots = slots
     this.#open = open
   }
 
-  get active(): number {
-    return this.#active
-  }
-
-  get waiting(): number {
-    return this.#waiting.length
-  }
-
-  async query(sql: string, parameters: readonly BindValue[]): Promise<Row[]> {
-    const reader = await this.#acquire()
-    this.#active += 1
-    try {
-      const statement = await reader.statements.prepare(sql)
-      return await statement.all(parameters)
-    } finally {
-      this.#active -= 1
-      this.#release(reader)
-    }
+  query(sql: string, parameters: readonly BindValue[]): Promise<Row[]> {
+    return this.#slots.use(() => this.#query(sql, parameters))
   }
 
   /** Closes the idle readers; call when no query is under way. */
   async close(): Promise<void> {
-    for (const reader of this.#idle.splice(0)) {
-      await reader.statements.clear()
-      await reader.connection.close()
-    }
-    this.#readers = 0
+    for (const reader of this.#idle.splice(0)) await closeReader(reader)
   }
 
-  async #acquire(): Promise<Reader> {
-    const idle = this.#idle.pop()
-    if (idle !== undefined) return idle
-    if (this.#readers >= MAX_READERS) return await new Promise((resolve) => this.#waiting.push(resolve))
-    this.#readers += 1
+  async #query(sql: string, parameters: readonly BindValue[]): Promise<Row[]> {
+    const reader = this.#idle.pop() ?? (await this.#openReader())
     try {
-      const connection = await this.#open()
-      return { connection, statements: new StatementCache(connection) }
+      const statement = await reader.statements.prepare(sql)
+      const rows = await statement.all(parameters)
+      this.#idle.push(reader)
+      return rows
     } catch (error) {
-      this.#readers -= 1
+      // After a page that fails its authentication SQLCipher refuses everything on the connection that met it.
+      if (error instanceof DriverError) await closeReader(reader)
+      else this.#idle.push(reader)
       throw error
     }
   }
 
-  #release(reader: Reader): void {
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#idle.push(reader)
-    else next(reader)
+  async #openReader(): Promise<Reader> {
+    const connection = await this.#open()
+    return { connection, statements: new StatementCache(connection) }
   }
+}
+
+async function closeReader({ connection, statements }: Reader): Promise<void> {
+  await statements.clear()
+  await connection.close()
 }

@@ -2,10 +2,11 @@
  * The embedded backend: two SQLCipher files under one keyring. Opening goes lock, keyring, databases, migrations,
  * session; each step that fails says which it was and has changed nothing before it.
  */
+import { existsSync } from 'node:fs'
 import { DEFAULT_KDF_COST } from '../crypto/kdf.ts'
 import { createKeyring, type Keyring, type StoreKeys, unlockKeyring } from '../crypto/keyring.ts'
 import { readKeyring, restoreKeyringCopies, writeKeyring } from '../crypto/keyring-file.ts'
-import { passwordBytes } from '../crypto/password.ts'
+import { assertPasswordStrength, passwordBytes } from '../crypto/password.ts'
 import { deriveSubKey } from '../crypto/sub-key.ts'
 import { withSecret, zero } from '../crypto/zero.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult } from '../protocol/batch.ts'
@@ -52,6 +53,7 @@ import { nativeCall } from './native-calls.ts'
 import { acquireOwnerLock, type OwnerLock } from './owner-lock.ts'
 import { countSql, hydrateSql, pageSql, type Sql } from './query-sql.ts'
 import { quoteName } from './quote.ts'
+import { ReadSlots } from './read-slots.ts'
 import { SealedFields } from './sealed-fields.ts'
 import {
   assertDatabasesPresent,
@@ -108,12 +110,8 @@ class Opening {
   async #openAsOwner(): Promise<OpenedBackend> {
     const { dir } = this.#request
     const sets = await this.#migrationSets()
-    await prepareDirectory(dir, this.#request.create)
-    const found = await readKeyring(dir)
-    if (found === undefined) {
-      if (!this.#request.create) throw notFound(dir)
-      await assertMayCreate(dir)
-    }
+    const found = existsSync(dir) ? await readKeyring(dir) : undefined
+    if (found === undefined) await this.#assertMayCreate()
     const lock = await acquireOwnerLock(this.#driver, dir, this.#request.durability)
     this.#undo.push(() => lock.release())
     const { keyring, keys, created, restored } = await this.#keys(sets)
@@ -138,10 +136,7 @@ class Opening {
       applied.push(...pending.map((migration) => migration.name))
     }
     const collections = await this.#collections(writers)
-    for (const [file, writer] of writers) {
-      const own = this.#request.collections.filter((spec) => spec.file === file)
-      await ensureCollectionTables(writer, own)
-    }
+    await ensureCollectionTables(writers, this.#request.collections)
     const session = await takeSession(writers.get('state') as Connection, this.#request.session)
     const backend = await this.#start({ keys, keyring, collections, writers, lock })
     return {
@@ -156,6 +151,14 @@ class Opening {
         collections: [...collections.values()],
       },
     }
+  }
+
+  async #assertMayCreate(): Promise<void> {
+    const { dir, create } = this.#request
+    if (!create) throw notFound(dir)
+    if (existsSync(dir)) await assertMayCreate(dir)
+    await withSecret(this.#passwordBytes(), assertPasswordStrength)
+    await prepareDirectory(dir, create)
   }
 
   async #openReadOnly(): Promise<OpenedBackend> {
@@ -244,9 +247,7 @@ class Opening {
     const { dir } = this.#request
     await discardUnfinished(dir)
     const { keyring, ...keys } = await withSecret(this.#passwordBytes(), (password) =>
-      nativeCall(() =>
-        createKeyring({ password, cost: this.#request.kdfCost ?? DEFAULT_KDF_COST, now: new Date() }),
-      ),
+      nativeCall(() => createKeyring({ password, cost: this.#request.kdfCost ?? DEFAULT_KDF_COST, now: new Date() })),
     )
     for (const file of DATABASE_FILES) await this.#createDatabase(file, keys, keyring, sets[file].slice(0, 1))
     await failpoint('create:databases-made')
@@ -337,6 +338,7 @@ class Opening {
     const { dir, durability } = this.#request
     const { keys, keyring, collections, writers, lock } = parts
     const sealedFields = new SealedFields(keys.sealingKey)
+    const readSlots = new ReadSlots()
     const files = new Map<DatabaseFile, FileBackend>()
     for (const file of DATABASE_FILES) {
       const backend = await FileBackend.start({
@@ -345,6 +347,7 @@ class Opening {
         file,
         key: deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`),
         durability,
+        readSlots,
         collections,
         sealedFields,
         writer: writers.get(file) ?? null,
@@ -352,7 +355,7 @@ class Opening {
       files.set(file, backend)
       this.#undo.push(() => backend.close())
     }
-    return new SqlcipherBackend({ dir, files, collections, sealedFields, keys, lock })
+    return new SqlcipherBackend({ dir, files, readSlots, collections, sealedFields, keys, lock })
   }
 }
 
@@ -371,6 +374,7 @@ function migrationsPending(pending: readonly PendingMigration[]): StoreError {
 interface SqlcipherBackendParts {
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
+  readonly readSlots: ReadSlots
   readonly collections: ReadonlyMap<string, CollectionSpec>
   readonly sealedFields: SealedFields
   readonly keys: StoreKeys
@@ -442,7 +446,11 @@ class SqlcipherBackend implements Backend {
   }
 
   async sql(request: SqlRequest): Promise<readonly SqlRow[]> {
-    return await readOnlySql(request, (text, parameters) => this.#file(request.file).readers.query(text, parameters))
+    try {
+      return await readOnlySql(request, (text, parameters) => this.#file(request.file).readers.query(text, parameters))
+    } catch (error) {
+      throw await toStoreError(error, this.#parts.dir)
+    }
   }
 
   async reveal({ collection, key, actor, reason }: RevealRequest): Promise<Readonly<Record<string, string | null>>> {
@@ -465,16 +473,19 @@ class SqlcipherBackend implements Backend {
 
   async check(): Promise<readonly CheckFinding[]> {
     const { dir, files } = this.#parts
-    return await integrityFindings(dir, [...files.values()])
+    try {
+      return await integrityFindings(dir, [...files.values()])
+    } catch (error) {
+      throw await toStoreError(error, dir)
+    }
   }
 
   async status(): Promise<WorkerStatus> {
-    const { files } = this.#parts
-    const readers = [...files.values()].map((file) => file.readers)
+    const { readSlots } = this.#parts
     return {
       files: { state: await this.#file('state').status(), market: await this.#file('market').status() },
-      readsActive: readers.reduce((sum, pool) => sum + pool.active, 0),
-      readsWaiting: readers.reduce((sum, pool) => sum + pool.waiting, 0),
+      readsActive: readSlots.active,
+      readsWaiting: readSlots.waiting,
       migrations: await this.#migrations(),
     }
   }

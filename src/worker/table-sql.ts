@@ -59,8 +59,9 @@ export function createTableSql(spec: CollectionSpec): string {
   return `CREATE TABLE ${quoteName(spec.name)} (\n  ${columns.join(',\n  ')}\n) STRICT`
 }
 
+/** With a dot, which no name may have: tables and indexes share one space of names. */
 export function indexName(spec: CollectionSpec, field: string): string {
-  return `${spec.name}_${field}`
+  return `${spec.name}.${field}`
 }
 
 export function createIndexSql(spec: CollectionSpec, field: string): string {
