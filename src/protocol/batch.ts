@@ -72,17 +72,22 @@ export interface UnitCommitResult {
   readonly failures: readonly UnitFailure[]
 }
 
-/** Orders operations into segments: neighbours where that changes nothing, never across a write to the same key. */
+/**
+ * Orders operations into segments. Those of different collections may change places, never those of one: the order in
+ * which documents are first written is the order of lists, and uniqueness is judged write by write.
+ */
 export function segmentOperations(operations: readonly WireOperation[]): Segment[] {
   const segments: MutableSegment[] = []
-  const latestOf = new Map<string, CollectionSegments>()
+  const lastOf = new Map<string, MutableSegment>()
   for (const operation of operations) {
-    let state = latestOf.get(operation.collection)
-    if (state === undefined) {
-      state = { open: new Map(), lastSegmentOfKey: undefined, segments: [] }
-      latestOf.set(operation.collection, state)
+    const { collection, kind, ifVersion } = operation
+    let segment = lastOf.get(collection)
+    if (segment === undefined || segment.kind !== kind || segment.ifVersion !== null || ifVersion !== null) {
+      segment = { collection, kind, keys: [], documents: [], ifVersion }
+      segments.push(segment)
+      lastOf.set(collection, segment)
     }
-    place(operation, state, segments)
+    append(segment, operation)
   }
   return segments
 }
@@ -90,48 +95,6 @@ export function segmentOperations(operations: readonly WireOperation[]): Segment
 interface MutableSegment extends Segment {
   readonly keys: string[]
   readonly documents: string[]
-}
-
-interface CollectionSegments {
-  /** The segment of each kind that still takes operations. */
-  readonly open: Map<WriteKind, number>
-  /** Index of the last segment that writes a key; built when a second kind of operation shows up. */
-  lastSegmentOfKey: Map<string, number> | undefined
-  /** This collection's segments, in order. */
-  readonly segments: MutableSegment[]
-}
-
-function place(operation: WireOperation, state: CollectionSegments, all: MutableSegment[]): void {
-  const { kind, key } = operation
-  if (state.lastSegmentOfKey === undefined && state.segments.length > 0) {
-    const only = state.segments[0] as MutableSegment
-    if (only.kind === kind && only.ifVersion === null && operation.ifVersion === null) {
-      append(only, operation)
-      return
-    }
-    state.lastSegmentOfKey = new Map(only.keys.map((each) => [each, 0]))
-  }
-  const openIndex = operation.ifVersion === null ? state.open.get(kind) : undefined
-  const lastIndex = state.lastSegmentOfKey?.get(key) ?? -1
-  let index: number
-  if (openIndex !== undefined && lastIndex <= openIndex) {
-    index = openIndex
-    append(state.segments[openIndex] as MutableSegment, operation)
-  } else {
-    index = state.segments.length
-    const segment: MutableSegment = {
-      collection: operation.collection,
-      kind,
-      keys: [],
-      documents: [],
-      ifVersion: operation.ifVersion,
-    }
-    append(segment, operation)
-    state.segments.push(segment)
-    all.push(segment)
-    if (operation.ifVersion === null) state.open.set(kind, index)
-  }
-  state.lastSegmentOfKey?.set(key, index)
 }
 
 function append(segment: MutableSegment, operation: WireOperation): void {

@@ -21,7 +21,8 @@ test('SQL sees a put that was accepted just before it', async () => {
 test('a load leaves room for urgent writes in the same file', async () => {
   const store = await openTempStore()
   const documents = function* () {
-    for (let index = 0; index < 5_000; index++) yield { id: `t-${index}`, symbol: 'X', entryPrice: '1', openedAt: index }
+    for (let index = 0; index < 5_000; index++)
+      yield { id: `t-${index}`, symbol: 'X', entryPrice: '1', openedAt: index }
   }
   const loading = store.trades.load(documents())
   let deepest = 0

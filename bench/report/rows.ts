@@ -1,0 +1,209 @@
+/** The rows of the report: which figure each shows, and the budget of the design where there is one. */
+import type { ContenderName } from '../contenders/contender.ts'
+import type { Disk } from '../job.ts'
+import { WORKLOADS, type WorkloadName } from '../workloads/workload.ts'
+import type { Samples } from './medians.ts'
+import type { Unit } from './units.ts'
+
+export interface Row {
+  readonly title: string
+  readonly workload: WorkloadName
+  readonly metric: string
+  readonly unit: Unit
+  readonly betterIs: 'lower' | 'higher'
+  readonly budget?: Budget
+  /** Takes off what the idle contender shows for the same figure. */
+  readonly lessIdle?: boolean
+}
+
+export interface Budget {
+  readonly text: string
+  /** The bound, which may depend on what others reached in the same run. */
+  readonly bound: (others: (contender: ContenderName) => number | undefined) => number | undefined
+}
+
+const MICROS: Unit = 'µs'
+
+function fixed(text: string, bound: number): Budget {
+  return { text, bound: () => bound }
+}
+
+export const ROWS: readonly Row[] = [
+  {
+    title: 'main thread busy per durable put, pipelined',
+    workload: 'pipelined',
+    metric: 'busyMicrosPerPut',
+    unit: MICROS,
+    betterIs: 'lower',
+    lessIdle: true,
+    budget: fixed('≤ 3 µs', 3),
+  },
+  {
+    title: '  the same at a steady 1,000/s',
+    workload: 'steady',
+    metric: 'busyMicrosPerPut',
+    unit: MICROS,
+    betterIs: 'lower',
+    lessIdle: true,
+    budget: fixed('≤ 30 µs', 30),
+  },
+  {
+    title: 'puts issued at once until all durable',
+    workload: 'burst',
+    metric: 'putsPerSecond',
+    unit: '/s',
+    betterIs: 'higher',
+    budget: fixed('≥ 120,000/s', 120_000),
+  },
+  {
+    title: 'one awaited durable put, p50',
+    workload: 'awaited',
+    metric: 'p50Micros',
+    unit: MICROS,
+    betterIs: 'lower',
+    budget: {
+      text: '≤ 1.5 × driver',
+      bound(others) {
+        const driver = others('driver')
+        return driver === undefined ? undefined : driver * 1.5
+      },
+    },
+  },
+  { title: '  p99', workload: 'awaited', metric: 'p99Micros', unit: MICROS, betterIs: 'lower' },
+  {
+    title: 'hot get',
+    workload: 'hot-get',
+    metric: 'nanosPerGet',
+    unit: 'ns',
+    betterIs: 'lower',
+    budget: fixed('≤ 300 ns', 300),
+  },
+  {
+    title: 'mixed load: ack p99',
+    workload: 'mixed',
+    metric: 'ackP99Ms',
+    unit: 'ms',
+    betterIs: 'lower',
+    budget: fixed('≤ 5 ms', 5),
+  },
+  { title: '  ack p50', workload: 'mixed', metric: 'ackP50Ms', unit: 'ms', betterIs: 'lower' },
+  { title: '  ack max', workload: 'mixed', metric: 'ackMaxMs', unit: 'ms', betterIs: 'lower' },
+  {
+    title: '  ack p99 during load and aggregate only',
+    workload: 'mixed',
+    metric: 'heavyAckP99Ms',
+    unit: 'ms',
+    betterIs: 'lower',
+  },
+  {
+    title: '  longest event-loop gap',
+    workload: 'mixed',
+    metric: 'longestGapMs',
+    unit: 'ms',
+    betterIs: 'lower',
+    budget: {
+      text: '≤ idle + 2 ms',
+      bound(others) {
+        const idle = others('idle')
+        return idle === undefined ? undefined : idle + 2
+      },
+    },
+  },
+  { title: '  stalled in all (gaps over 5 ms)', workload: 'mixed', metric: 'stalledMs', unit: 'ms', betterIs: 'lower' },
+  { title: '  bars loaded after', workload: 'mixed', metric: 'loadMs', unit: 'ms', betterIs: 'lower' },
+  { title: '  aggregate answered after', workload: 'mixed', metric: 'aggregateMs', unit: 'ms', betterIs: 'lower' },
+  {
+    title: 'bulk load of 100,000 bars, durable',
+    workload: 'bulk-load',
+    metric: 'rowsPerSecond',
+    unit: '/s',
+    betterIs: 'higher',
+    budget: fixed('≥ 400,000/s', 400_000),
+  },
+  {
+    title: '  main thread busy per bar',
+    workload: 'bulk-load',
+    metric: 'busyMicrosPerRow',
+    unit: MICROS,
+    betterIs: 'lower',
+  },
+  {
+    title: 'ack p99 in a big store, against 10,000 rows',
+    workload: 'store-size',
+    metric: 'p99Ratio',
+    unit: '×',
+    betterIs: 'lower',
+    budget: fixed('≤ 1.2 ×', 1.2),
+  },
+  { title: '  p99 in the big store', workload: 'store-size', metric: 'bigP99Micros', unit: MICROS, betterIs: 'lower' },
+  { title: '  p50 in the big store', workload: 'store-size', metric: 'bigP50Micros', unit: MICROS, betterIs: 'lower' },
+  {
+    title: 'open a 200 MB store, argon2 aside',
+    workload: 'open',
+    metric: 'openMs',
+    unit: 'ms',
+    betterIs: 'lower',
+    budget: fixed('≤ 100 ms', 100),
+  },
+  { title: '  with argon2', workload: 'open', metric: 'withArgon2Ms', unit: 'ms', betterIs: 'lower' },
+  { title: '  size of that store', workload: 'open', metric: 'storeBytes', unit: 'MB', betterIs: 'lower' },
+  {
+    title: 'bytes written per byte of durable put, pipelined',
+    workload: 'bytes',
+    metric: 'amplificationNew',
+    unit: '×',
+    betterIs: 'lower',
+    budget: fixed('≤ 2 ×', 2),
+  },
+  {
+    title: '  by the checkpoint at closing',
+    workload: 'bytes',
+    metric: 'checkpointNew',
+    unit: '×',
+    betterIs: 'lower',
+  },
+  {
+    title: '  updates all over the table instead',
+    workload: 'bytes',
+    metric: 'amplificationScattered',
+    unit: '×',
+    betterIs: 'lower',
+  },
+  {
+    title: 'memory for 10,000 hot documents, against JSON',
+    workload: 'memory',
+    metric: 'usedRatio',
+    unit: '×',
+    betterIs: 'lower',
+    budget: fixed('≤ 2 ×', 2),
+  },
+  { title: '  as opened, before any use', workload: 'memory', metric: 'openedRatio', unit: '×', betterIs: 'lower' },
+  { title: '  (a plain Map of the documents)', workload: 'memory', metric: 'mapRatio', unit: '×', betterIs: 'lower' },
+]
+
+/** The figure a row shows for a contender. */
+export function figureOf(samples: Samples, disk: Disk, row: Row, contender: ContenderName): number | undefined {
+  const value = samples.median(disk, row.workload, contender, row.metric)
+  if (value === undefined || row.lessIdle !== true || contender === 'idle') return value
+  const idle = samples.median(disk, row.workload, 'idle', row.metric)
+  return idle === undefined ? undefined : value - idle
+}
+
+export function boundOf(samples: Samples, disk: Disk, row: Row): number | undefined {
+  return row.budget?.bound((contender) => figureOf(samples, disk, row, contender))
+}
+
+export type Verdict = 'met' | 'missed' | 'unknown'
+
+export function verdictOf(samples: Samples, disk: Disk, row: Row): Verdict | undefined {
+  if (row.budget === undefined) return undefined
+  const reached = figureOf(samples, disk, row, 'holdfast')
+  const bound = boundOf(samples, disk, row)
+  if (reached === undefined || bound === undefined) return 'unknown'
+  const isMet = row.betterIs === 'lower' ? reached <= bound : reached >= bound
+  return isMet ? 'met' : 'missed'
+}
+
+export function rowsOn(disk: Disk): readonly Row[] {
+  return disk === 'fast' ? ROWS : ROWS.filter((row) => WORKLOADS[row.workload].isRunOnSlowDisk === true)
+}

@@ -1,0 +1,31 @@
+/** A death and its reconciliation in words. */
+import type { Kill } from '../run/bot-run.ts'
+import { counted } from './quantities.ts'
+
+/** What had just been done, and could not be written down any more. */
+export function lastDeed({ kind }: Pick<Kill, 'kind'>): string {
+  if (kind === 'entry') return 'bought, nothing noted'
+  return kind === 'cancel' ? 'stop canceled, no new one' : 'new stop sent, not noted'
+}
+
+export function meanwhile({ barsAlone, fillsAlone }: Kill): string {
+  if (barsAlone === 0) return 'market closed'
+  return `${counted(barsAlone, 'bar')}: stop hit, ${counted(fillsAlone, 'fill')}`
+}
+
+/** What `reconcile` did, most telling first. */
+export function deedsOfReconcile({ reconciliation: { counts } }: Kill): string[] {
+  const deeds: readonly (readonly [number, string])[] = [
+    [counts.fillsImported, counted(counts.fillsImported, 'fill').concat(' imported')],
+    [counts.positionsOpened, counted(counts.positionsOpened, 'position').concat(' opened')],
+    [counts.positionsClosed, counted(counts.positionsClosed, 'position').concat(' closed')],
+    [counts.stopsCleared, counted(counts.stopsCleared, 'stop').concat(' cleared')],
+    [counts.stopsCanceled, counted(counts.stopsCanceled, 'stop').concat(' canceled')],
+    [counts.stopsPlaced, counted(counts.stopsPlaced, 'stop').concat(' placed')],
+    [counts.intentsResubmitted, counted(counts.intentsResubmitted, 'order').concat(' sent again')],
+    [counts.ordersUpdated, counted(counts.ordersUpdated, 'order').concat(' updated')],
+    [counts.unresolved, `${counts.unresolved} unresolved`],
+  ]
+  const done = deeds.filter(([times]) => times > 0).map(([, deed]) => deed)
+  return done.length === 0 ? ['nothing to do'] : done
+}

@@ -1,0 +1,113 @@
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { holdfast } from './run-command.ts'
+import { makeStore, openTestStore, order, temporaryDirectory } from './test-store.ts'
+
+async function filledStore(): Promise<string> {
+  return await makeStore(async (store) => {
+    await store.orders.insertMany(Array.from({ length: 500 }, (_, index) => order(index)))
+  })
+}
+
+function migrationsFolder(...statements: readonly string[]): string {
+  const folder = temporaryDirectory()
+  for (const [index, sql] of statements.entries()) {
+    writeFileSync(join(folder, `${String(index + 1).padStart(4, '0')}_step.sql`), `${sql};\n`)
+  }
+  return folder
+}
+
+describe('check', () => {
+  test('finds nothing wrong with a sound store', async () => {
+    const dir = await filledStore()
+    const { stdout, exitCode } = await holdfast('check', '--dir', dir)
+    expect(stdout).toBe('No problem found.\n')
+    expect(exitCode).toBe(0)
+  })
+
+  test('works beside a running owner', async () => {
+    const dir = join(temporaryDirectory(), 'state')
+    const owner = await openTestStore(dir)
+    await owner.orders.put(order(0))
+    const { stdout, exitCode } = await holdfast('check', '--dir', dir, '--json')
+    await owner.close()
+    expect(JSON.parse(stdout)).toEqual({ ok: true, findings: [] })
+    expect(exitCode).toBe(0)
+  })
+
+  test('warns of a file that others may read, says what to do, and is no failure', async () => {
+    const dir = await filledStore()
+    chmodSync(join(dir, 'state.db'), 0o644)
+    const { stdout, exitCode } = await holdfast('check', '--dir', dir)
+    expect(stdout).toContain('warning: ')
+    expect(stdout).toContain(`chmod 600 ${join(dir, 'state.db')}`)
+    expect(exitCode).toBe(0)
+  })
+
+  test('finds a single flipped bit, and exits with 11', async () => {
+    const dir = await filledStore()
+    const path = join(dir, 'state.db')
+    const bytes = readFileSync(path)
+    bytes[bytes.length - 2_000] = (bytes[bytes.length - 2_000] as number) ^ 1
+    writeFileSync(path, bytes)
+    const { stdout, exitCode } = await holdfast('check', '--dir', dir, '--json')
+    const { ok, findings } = JSON.parse(stdout)
+    expect(ok).toBe(false)
+    expect(findings).toContainEqual(expect.objectContaining({ severity: 'error', subject: 'state.db' }))
+    expect(exitCode).toBe(11)
+  })
+
+  test('says so when the store does not even open, with exit code 7', async () => {
+    const dir = await filledStore()
+    for (const name of ['keyring.json', 'keyring.backup.json']) writeFileSync(join(dir, name), '{')
+    const { stderr, exitCode } = await holdfast('check', '--dir', dir)
+    expect(stderr).toContain('(KEYRING_CORRUPT)')
+    expect(exitCode).toBe(7)
+  })
+})
+
+describe('migrate', () => {
+  test('has nothing to do for a store of this version', async () => {
+    const { stdout, exitCode } = await holdfast('migrate', '--dir', await filledStore())
+    expect(stdout).toBe('There is nothing to migrate.\n')
+    expect(exitCode).toBe(0)
+  })
+
+  test('lists with --dry-run what it would apply, and applies nothing', async () => {
+    const dir = await filledStore()
+    const folder = migrationsFolder('CREATE TABLE "extra" ("a" TEXT)', 'CREATE TABLE "more" ("b" TEXT)')
+    const rehearsal = await holdfast('migrate', '--dry-run', '--migrations', folder, '--dir', dir)
+    expect(rehearsal.stdout).toBe('Would be applied:\n  0001_step\n  0002_step\n')
+    expect(rehearsal.exitCode).toBe(0)
+    const { exitCode } = await holdfast('sql', 'select * from extra', '--dir', dir)
+    expect(exitCode).toBe(2)
+  })
+
+  test('applies them once', async () => {
+    const dir = await filledStore()
+    const folder = migrationsFolder('CREATE TABLE "extra" ("a" TEXT)')
+    const first = await holdfast('migrate', '--migrations', folder, '--dir', dir, '--json')
+    expect(JSON.parse(first.stdout)).toEqual({ applied: ['0001_step'] })
+    const second = await holdfast('migrate', '--migrations', folder, '--dir', dir, '--json')
+    expect(JSON.parse(second.stdout)).toEqual({ applied: [] })
+    expect((await holdfast('sql', 'select * from extra', '--dir', dir)).exitCode).toBe(0)
+  })
+
+  test.each([['--dry-run'], []])('rolls back one that fails and exits with 8: %s', async (...option) => {
+    const dir = await filledStore()
+    const folder = migrationsFolder('CREATE TABLE "extra" ("a" TEXT)', 'CREATE TABLE "orders" ("a" TEXT)')
+    const { stderr, exitCode } = await holdfast('migrate', ...option, '--migrations', folder, '--dir', dir)
+    expect(stderr).toContain('0002_step')
+    expect(stderr).toContain('(MIGRATION_FAILED)')
+    expect(exitCode).toBe(8)
+  })
+
+  test('refuses a store from the future, with exit code 8', async () => {
+    const dir = await filledStore()
+    await holdfast('migrate', '--migrations', migrationsFolder('SELECT 1', 'SELECT 2'), '--dir', dir)
+    const { stderr, exitCode } = await holdfast('migrate', '--migrations', migrationsFolder('SELECT 1'), '--dir', dir)
+    expect(stderr).toContain('(STORE_FROM_FUTURE)')
+    expect(exitCode).toBe(8)
+  })
+})

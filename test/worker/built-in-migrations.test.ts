@@ -1,0 +1,167 @@
+/** The migrations of the package: what they make, and what becomes of the rows of the version before each. */
+import { readFileSync } from 'node:fs'
+import { cp, mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { builtInCollections } from '../../src/schema/built-in-collections.ts'
+import { type Connection, queryOnce } from '../../src/worker/driver.ts'
+import { readMigrations } from '../../src/worker/migration-files.ts'
+import { sqlcipherDriver } from '../../src/worker/sqlcipher-driver.ts'
+import { columnFields, createIndexSql, createTableSql } from '../../src/worker/table-sql.ts'
+import { fill, order, position } from '../client/fixtures/documents.ts'
+import { failureOf, tempDir } from '../client/fixtures/temp-store.ts'
+import { fingerprint, MIGRATIONS_DIR, openDatabase, putAll, runOnce } from './fixtures/backend.ts'
+
+const specs = Object.values(builtInCollections).map((definition) => definition.spec)
+
+async function inMemory(sql: readonly string[]): Promise<Connection> {
+  const connection = await sqlcipherDriver.open(':memory:', { mode: 'create', busyTimeoutMs: 0 })
+  for (const each of sql) await connection.exec(each)
+  return connection
+}
+
+async function schemaOf(connection: Connection): Promise<object[]> {
+  return await queryOnce(
+    connection,
+    `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE substr(tbl_name, 1, 1) <> '_' ORDER BY type, name`,
+  )
+}
+
+/** The package's migrations up to a number. */
+async function migrationsUpTo(number: number): Promise<string> {
+  const folder = join(tempDir(), 'migrations')
+  await mkdir(folder)
+  for (const name of await readdir(MIGRATIONS_DIR)) {
+    if (name === 'market' || Number(name.slice(0, 4)) <= number) {
+      await cp(join(MIGRATIONS_DIR, name), join(folder, name), { recursive: true })
+    }
+  }
+  return folder
+}
+
+test('each migration has a test below: add one with the next', async () => {
+  expect((await readMigrations(MIGRATIONS_DIR)).map(({ name }) => name)).toEqual(['0001_collections', '0002_indexes'])
+  expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual(['0001_session'])
+})
+
+test('together they make what the definitions of the built-in collections ask for', async () => {
+  const migrated = await inMemory((await readMigrations(MIGRATIONS_DIR)).map(({ sql }) => sql))
+  const derived = await inMemory([
+    ...specs.map(createTableSql),
+    ...specs.flatMap((spec) => columnFields(spec).map((field) => createIndexSql(spec, field))),
+  ])
+  expect(await schemaOf(migrated)).toEqual(await schemaOf(derived))
+})
+
+test('they make no table that the store does not know', async () => {
+  const migrated = await inMemory((await readMigrations(MIGRATIONS_DIR)).map(({ sql }) => sql))
+  const rows = await queryOnce(migrated, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
+  const own = ['_audit', '_collections', '_session']
+  expect(rows.map(({ name }) => name)).toEqual([...own, ...specs.map(({ name }) => name)].sort())
+})
+
+describe('0001_collections', () => {
+  test('turns an empty store into one that takes documents', async () => {
+    const dir = join(tempDir(), 's')
+    await runOnce(dir, { migrationsDir: await migrationsUpTo(1) }, async (opened) => {
+      await putAll(opened, 'positions', [['p', position('p')]])
+      expect(await opened.backend.get({ collection: 'positions', key: 'p' })).toBe(JSON.stringify(position('p')))
+    })
+  })
+
+  test('makes an audit trail that nobody changes', async () => {
+    const dir = join(tempDir(), 's')
+    await runOnce(dir, { migrationsDir: await migrationsUpTo(1) }, () => undefined)
+    const database = await openDatabase(dir)
+    await database.exec(`INSERT INTO "_audit" ("at", "actor", "event", "data") VALUES (1, 'a', 'e', '{}')`)
+    await expect(database.exec(`UPDATE "_audit" SET "actor" = 'b'`)).rejects.toMatchObject({ code: 'CONSTRAINT' })
+    await expect(database.exec(`DELETE FROM "_audit"`)).rejects.toMatchObject({ code: 'CONSTRAINT' })
+    expect(await queryOnce(database, 'SELECT "actor" FROM "_audit"')).toEqual([{ actor: 'a' }])
+  })
+})
+
+describe('0002_indexes', () => {
+  test('keeps the documents of the version before, and finds them by its indexes', async () => {
+    const dir = join(tempDir(), 's')
+    await runOnce(dir, { migrationsDir: await migrationsUpTo(1) }, async (opened) => {
+      await putAll(opened, 'orders', [
+        ['o-1', order('o-1', { clientOrderId: 'c-1' })],
+        ['o-2', order('o-2', { clientOrderId: 'c-2', state: 'filled' })],
+      ])
+      await putAll(opened, 'fills', [['f-1', fill('f-1', 'o-2')]])
+    })
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toEqual(['0002_indexes'])
+      const page = await opened.backend.page({
+        collection: 'orders',
+        query: { where: { state: 'filled' } },
+        cursor: null,
+        maxRows: 10,
+      })
+      expect(JSON.parse(page.json)).toEqual([order('o-2', { clientOrderId: 'c-2', state: 'filled' })])
+      expect(await opened.backend.count({ collection: 'fills', where: { orderId: 'o-2' } })).toBe(1)
+      const plan = await opened.backend.sql({
+        sql: `EXPLAIN QUERY PLAN SELECT * FROM orders WHERE state = 'filled'`,
+        parameters: [],
+        file: 'state',
+        maxRows: 100,
+      })
+      expect(JSON.stringify(plan)).toContain('orders.state')
+    })
+  })
+
+  test('stops, and leaves the version before in order, where documents already break a unique index', async () => {
+    const dir = join(tempDir(), 's')
+    const before = await migrationsUpTo(1)
+    await runOnce(dir, { migrationsDir: before }, (opened) =>
+      putAll(opened, 'users', [
+        ['u-1', { id: 'u-1', email: 'a@example.org' }],
+        ['u-2', { id: 'u-2', email: 'a@example.org' }],
+      ]),
+    )
+    const error = await failureOf(runOnce(dir, {}, () => undefined))
+    expect(error).toMatchObject({ code: 'MIGRATION_FAILED', details: { migration: '0002_indexes' } })
+    await runOnce(dir, { migrationsDir: before }, async (opened) => {
+      expect(await opened.backend.count({ collection: 'users', where: {} })).toBe(2)
+    })
+  })
+
+  test('is preceded by a copy of the version before', async () => {
+    const dir = join(tempDir(), 's')
+    await runOnce(dir, { migrationsDir: await migrationsUpTo(1) }, (opened) =>
+      putAll(opened, 'positions', [['p', position('p')]]),
+    )
+    await runOnce(dir, {}, () => undefined)
+    const copy = await openDatabase(dir, 'state', 'read-only', join(dir, 'state.db.before-0002'))
+    expect(await queryOnce(copy, 'SELECT "_key" FROM "positions"')).toEqual([{ _key: 'p' }])
+    expect(await queryOnce(copy, `SELECT count(*) AS n FROM sqlite_schema WHERE name = 'orders.state'`)).toEqual([
+      { n: 0 },
+    ])
+  })
+})
+
+describe('market/0001_session', () => {
+  test('makes the file of bulk data ready for collections', async () => {
+    const dir = join(tempDir(), 's')
+    await runOnce(dir, {}, () => undefined)
+    const market = await openDatabase(dir, 'market', 'read-only')
+    const rows = await queryOnce(market, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
+    expect(rows.map(({ name }) => name)).toEqual(['_collections', '_migrations', '_session'])
+  })
+})
+
+test('an open that has nothing to migrate changes no file but the session', async () => {
+  const dir = join(tempDir(), 's')
+  await runOnce(dir, {}, () => undefined)
+  const before = fingerprint(dir)
+  await runOnce(dir, {}, ({ result }) => expect(result.appliedMigrations).toEqual([]))
+  const after = fingerprint(dir)
+  const changed = Object.keys(after).filter((path) => after[path] !== before[path])
+  expect(changed).toEqual([join(dir, 'state.db')])
+})
+
+test('the files are plain text with the line ends they were written with', async () => {
+  for (const { name } of await readMigrations(MIGRATIONS_DIR)) {
+    expect(readFileSync(join(MIGRATIONS_DIR, `${name}.sql`), 'utf8')).not.toContain('\r')
+  }
+})
