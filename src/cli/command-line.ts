@@ -87,7 +87,10 @@ function endOfParsing(error: CommanderError, terminal: Terminal): number {
   // Help was asked for by giving no command; it is on standard error already.
   if (error.code === 'commander.help') return EXIT.usage
   // What follows the equals sign of an option nobody knows may be a secret with a misspelt name.
-  const message = error.message.replace(/^error: /, '').replace(/(--?[\w-]+)=[^']*/, '$1')
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/(--?[\w-]+)=[^']*/, '$1')
+    .replaceAll('\n', ' ')
   return reportFailure(
     new StoreError(
       'INVALID_ARGUMENT',

@@ -22,7 +22,7 @@ import { wholeNumber } from './whole-number.ts'
 const TABLE_LIMIT = 100
 
 interface ListOptions {
-  readonly where: readonly string[]
+  readonly where?: readonly string[]
   readonly orderBy?: string
   readonly desc?: boolean
   readonly limit?: number | 'all'
@@ -34,7 +34,7 @@ export function addListCommand(program: Command, session: () => Session): void {
     .command('list')
     .description('list documents as a table, or with --json as an array with one document a line')
     .argument('<collection>')
-    .option('--where <condition>', 'such as "state=open"; may be repeated, all must hold', gather, [])
+    .option('--where <condition>', 'such as "state=open"; may be repeated, all must hold', gather)
     .option('--order-by <field>', 'default: in the order they were written')
     .option('--desc', 'the other way round')
     .option('--limit <n>', `how many, or "all"; default ${TABLE_LIMIT} for a table, all for --json`, limit)
@@ -63,7 +63,7 @@ async function list(session: Session, name: string, options: ListOptions): Promi
     const collection = storedCollection(store, name)
     const limit = options.limit ?? (terminal.isJson ? 'all' : TABLE_LIMIT)
     const query: DocumentQuery = {
-      where: parseWhere(options.where, spec),
+      where: parseWhere(options.where ?? [], spec),
       ...(options.orderBy === undefined ? {} : { orderBy: options.orderBy }),
       order: options.desc === true ? 'desc' : 'asc',
       ...(limit === 'all' ? {} : { limit }),
@@ -111,7 +111,7 @@ function columnsOf(documents: readonly StoredDocument[], { key, indexes, fields 
   return [...new Set([key, ...indexes, ...fields, ...present])].filter((field) => present.has(field))
 }
 
-function gather(condition: string, before: readonly string[]): readonly string[] {
+function gather(condition: string, before: readonly string[] = []): readonly string[] {
   return [...before, condition]
 }
 

@@ -12,7 +12,7 @@ import { wholeNumber } from './whole-number.ts'
 interface SqlCommandOptions {
   readonly csv?: boolean
   readonly file: DatabaseFile
-  readonly param: readonly SqlParameter[]
+  readonly param?: readonly SqlParameter[]
   readonly maxRows?: number
 }
 
@@ -22,7 +22,7 @@ export function addSqlCommand(program: Command, session: () => Session): void {
     .description('run a read-only query, or without one open a shell')
     .argument('[query]', 'one SELECT, WITH, VALUES or EXPLAIN statement')
     .option('--csv', 'print the result as CSV')
-    .option('--param <value>', 'a value for a ? of the query; may be repeated', gather, [])
+    .option('--param <value>', 'a value for a ? of the query; may be repeated', gather)
     .addOption(new Option('--file <name>', 'the database file to ask').choices(['state', 'market']).default('state'))
     .option('--max-rows <n>', 'refuse a larger result (default: 10000)', wholeNumber)
     .addHelpText(
@@ -41,7 +41,7 @@ Examples:
 
 async function sql(session: Session, query: string | undefined, options: SqlCommandOptions): Promise<void> {
   const { terminal, interruption } = session
-  const { csv, file, param, maxRows } = options
+  const { csv, file, param = [], maxRows } = options
   if (csv === true && terminal.isJson) throw new StoreError('INVALID_ARGUMENT', 'Give --csv or --json, not both.')
   const mode: ResultMode = csv === true ? 'csv' : terminal.isJson ? 'json' : 'table'
   await withReader(session, async (store) => {
@@ -62,6 +62,6 @@ async function sql(session: Session, query: string | undefined, options: SqlComm
   })
 }
 
-function gather(text: string, before: readonly SqlParameter[]): readonly SqlParameter[] {
+function gather(text: string, before: readonly SqlParameter[] = []): readonly SqlParameter[] {
   return [...before, parseScalar(text)]
 }

@@ -23,6 +23,9 @@ import type { StoreCore } from './store-core.ts'
 /** Operations in one transaction; larger loads go through `load`. */
 export const MAX_UNIT_OPERATIONS = 10_000
 const LOAD_PIECE_ROWS = 250
+const LOAD_PIECE_BYTES = 1024 * 1024
+/** A piece takes at most this part of a small queue. */
+const LOAD_QUEUE_SHARE = 4
 /** Pieces that may wait: few where urgent writes pass, many where there are none. */
 const LOAD_PIECES_AHEAD = { state: 4, market: 32 } as const
 /** How long a load keeps the event loop before it lets others in. */
@@ -57,7 +60,7 @@ export interface CollectionWrites<C extends AnyCollection> {
   /** Inserts all of them or none, in one transaction of at most 10,000 documents. */
   insertMany(documents: readonly InputOf<C>[]): Promise<void>
   /**
-   * Puts any number of documents in pieces of 250, each a transaction of its own, with back-pressure, so that urgent
+   * Puts any number of documents in pieces of up to 250, each a transaction of its own, with back-pressure, so that urgent
    * writes pass in between. Resolves to the number of documents, all durable. When it rejects, some pieces may be.
    */
   load(documents: Iterable<InputOf<C>> | AsyncIterable<InputOf<C>>): Promise<number>
@@ -193,14 +196,20 @@ export class StoreCollection {
 
   async load(documents: Iterable<unknown> | AsyncIterable<unknown>): Promise<number> {
     const queue = this.#core.queue(this.#state.spec.file)
+    const maxRows = Math.min(LOAD_PIECE_ROWS, Math.ceil(queue.limits.maxQueueOperations / LOAD_QUEUE_SHARE))
+    const maxBytes = Math.min(LOAD_PIECE_BYTES, queue.limits.maxQueueBytes / LOAD_QUEUE_SHARE)
     let failure: { readonly error: unknown } | undefined
     let piece: Operation[] = []
+    let pieceBytes = 0
     let count = 0
     let turnStartedAt = performance.now()
     const send = async () => {
       const operations = piece
+      const bytes = pieceBytes
       piece = []
+      pieceBytes = 0
       await queue.room()
+      while (!queue.hasRoomFor(operations.length, bytes)) await queue.nextSettled()
       if (failure !== undefined) throw failure.error
       count += operations.length
       this.#core.acceptUnit(operations).catch((error: unknown) => {
@@ -209,8 +218,10 @@ export class StoreCollection {
       await queue.settledThrough(queue.acceptedUnits - LOAD_PIECES_AHEAD[this.#state.spec.file])
     }
     for await (const document of documents) {
-      piece.push(preparePut(this.#state, document, undefined))
-      if (piece.length === LOAD_PIECE_ROWS) await send()
+      const operation = preparePut(this.#state, document, undefined)
+      if (piece.length === maxRows || (piece.length > 0 && pieceBytes + operation.bytes > maxBytes)) await send()
+      piece.push(operation)
+      pieceBytes += operation.bytes
       if (performance.now() - turnStartedAt > LOAD_TURN_MS) {
         await nextTurn()
         turnStartedAt = performance.now()
@@ -245,19 +256,19 @@ export class StoreCollection {
   }
 
   find(where: WhereWire): Document[] | Promise<Document[]> {
+    if (this.#state.mirror === undefined) return this.#listStored({ where })
     const query = parseQuery(this.#state, { where })
     return isAnsweredInMemory(this.#state, query) ? this.#listHot(query) : this.#listStored(query)
   }
 
   list(query: QueryWire = {}): Document[] | Promise<Document[]> {
-    const parsed = parseQuery(this.#state, query)
-    return this.#state.mirror?.isWhole === true ? this.#listHot(parsed) : this.#listStored(parsed)
+    if (this.#state.mirror?.isWhole !== true) return this.#listStored(query)
+    return this.#listHot(parseQuery(this.#state, query))
   }
 
   count(where: WhereWire = {}): number | Promise<number> {
-    const query = parseQuery(this.#state, { where })
-    if (this.#state.mirror?.isWhole === true) return this.#listHot(query).length
-    return this.#countStored(query.where ?? {})
+    if (this.#state.mirror?.isWhole !== true) return this.#countStored(where)
+    return this.#listHot(parseQuery(this.#state, { where })).length
   }
 
   async entry(key: string): Promise<Entry<Document> | undefined> {
@@ -316,17 +327,19 @@ export class StoreCollection {
   }
 
   async #listStored(query: QueryWire): Promise<Document[]> {
+    const parsed = parseQuery(this.#state, query)
     const documents: Document[] = []
     this.#core.assertOpen()
     await this.#core.settled(this.#state)
-    for await (const document of streamPages(this.#pages, this.name, query)) documents.push(document)
+    for await (const document of streamPages(this.#pages, this.name, parsed)) documents.push(document)
     return documents
   }
 
   async #countStored(where: WhereWire): Promise<number> {
+    const parsed = parseQuery(this.#state, { where })
     this.#core.assertOpen()
     await this.#core.settled(this.#state)
-    return await this.#core.supervisor.read('count', { collection: this.name, where })
+    return await this.#core.supervisor.read('count', { collection: this.name, where: parsed.where ?? {} })
   }
 }
 

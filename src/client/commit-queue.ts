@@ -110,7 +110,7 @@ interface Waiter {
 export class CommitQueue {
   readonly #file: DatabaseFile
   readonly #supervisor: WorkerSupervisor
-  readonly #limits: QueueLimits
+  readonly limits: QueueLimits
   readonly #latencyUs: RecordableHistogram = createHistogram({ lowest: 1, highest: 600_000_000, figures: 3 })
   #units: Unit[] = []
   #head = 0
@@ -134,7 +134,7 @@ export class CommitQueue {
     this.#file = file
     this.#supervisor = supervisor
     this.#sequence = firstSequence
-    this.#limits = limits
+    this.limits = limits
   }
 
   /** Counts units; `settledThrough` takes it. */
@@ -148,8 +148,15 @@ export class CommitQueue {
 
   /** Undefined when there is room for a unit, otherwise why there is none. */
   refusal(operations: number, bytes: number): StoreError | undefined {
-    const { maxQueueOperations, maxQueueBytes } = this.#limits
+    const { maxQueueOperations, maxQueueBytes } = this.limits
     if (this.#depth + operations <= maxQueueOperations && this.#bytes + bytes <= maxQueueBytes) return undefined
+    if (operations > maxQueueOperations || bytes > maxQueueBytes) {
+      return new StoreError(
+        'INVALID_ARGUMENT',
+        `A write of ${operations} operations and ${bytes} bytes is more than the commit queue ever takes. Split it, or raise the limits of the queue.`,
+        { details: { operations, bytes, maxQueueOperations, maxQueueBytes } },
+      )
+    }
     return new StoreError(
       'QUEUE_FULL',
       `The commit queue is full (${this.#depth} operations, ${this.#bytes} bytes); nothing was accepted. Await store.ready() and try again.`,
@@ -195,6 +202,16 @@ export class CommitQueue {
   async room(): Promise<void> {
     if (this.#hasRoom()) return
     await new Promise<void>((resolve) => this.#roomWaiters.push(resolve))
+  }
+
+  /** True when a unit of this size fits, or when there is nothing to wait for. */
+  hasRoomFor(operations: number, bytes: number): boolean {
+    return this.isIdle || this.refusal(operations, bytes) === undefined
+  }
+
+  /** Resolves when another unit has become durable or failed. */
+  async nextSettled(): Promise<void> {
+    if (!this.isIdle) await this.settledThrough(this.#settledUnits + 1)
   }
 
   stats(): QueueStats {
@@ -258,7 +275,7 @@ export class CommitQueue {
   }
 
   #take(): Flight {
-    const { maxBatchOperations, maxBatchBytes } = this.#limits
+    const { maxBatchOperations, maxBatchBytes } = this.limits
     let end = this.#head
     let operations = 0
     let bytes = 0
@@ -483,7 +500,7 @@ export class CommitQueue {
   }
 
   #hasRoom(): boolean {
-    const { maxQueueOperations, maxQueueBytes } = this.#limits
+    const { maxQueueOperations, maxQueueBytes } = this.limits
     return this.#depth <= maxQueueOperations * LOW_WATER && this.#bytes <= maxQueueBytes * LOW_WATER
   }
 }

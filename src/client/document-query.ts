@@ -9,7 +9,8 @@ export type Document = Readonly<Record<string, unknown>>
 
 type Comparable = string | number | null
 
-function comparable(value: unknown): Comparable {
+/** A value as SQL sees it. */
+export function comparable(value: unknown): Comparable {
   if (typeof value === 'string' || typeof value === 'number') return value
   if (typeof value === 'boolean') return Number(value)
   return value === null || value === undefined ? null : JSON.stringify(value)

@@ -5,7 +5,7 @@
  */
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
-import { type Document, matches, sortDocuments } from './document-query.ts'
+import { comparable, type Document, matches, sortDocuments } from './document-query.ts'
 import type { Operation } from './operation.ts'
 
 export interface MirrorEntry {
@@ -155,15 +155,15 @@ export class Mirror {
     const known = this.#indexes.get(field)
     if (known !== undefined) return known
     const index = new Map<unknown, Set<string>>()
-    for (const [key, { document }] of this.#entries) addToIndex(index, document[field], key)
+    for (const [key, { document }] of this.#entries) addToIndex(index, comparable(document[field]), key)
     this.#indexes.set(field, index)
     return index
   }
 
   #reindex(key: string, document: Document | undefined, previous: Document | undefined): void {
     for (const [field, index] of this.#indexes) {
-      if (previous !== undefined) removeFromIndex(index, previous[field], key)
-      if (document !== undefined) addToIndex(index, document[field], key)
+      if (previous !== undefined) removeFromIndex(index, comparable(previous[field]), key)
+      if (document !== undefined) addToIndex(index, comparable(document[field]), key)
     }
   }
 }

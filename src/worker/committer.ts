@@ -17,6 +17,7 @@ import type {
 } from '../protocol/batch.ts'
 import type { AppliedRequest, AppliedResult } from '../protocol/methods.ts'
 import { deserializeError, type SerializedError, StoreError, serializeError } from '../protocol/store-error.ts'
+import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import { type BindValue, type Connection, DriverError, type queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
@@ -24,6 +25,8 @@ import { toStoreError } from './io-error.ts'
 import { quoteName, quoteText } from './quote.ts'
 import type { SealedFields } from './sealed-fields.ts'
 import { StatementCache } from './statement-cache.ts'
+import { databasePath } from './store-files.ts'
+import { eraseWalTail } from './wal-tail.ts'
 
 /** Rows per multi-row statement, largest first; a prepared statement is kept for each. */
 const CHUNK_ROWS = [256, 64, 16, 4, 1] as const
@@ -36,6 +39,7 @@ export interface CommitterOptions {
   readonly collections: ReadonlyMap<string, CollectionSpec>
   readonly sealedFields: SealedFields
   readonly dir: string
+  readonly file: DatabaseFile
 }
 
 export interface CommitterStatus {
@@ -55,6 +59,7 @@ export class Committer {
   readonly #collections: ReadonlyMap<string, CollectionSpec>
   readonly #sealedFields: SealedFields
   readonly #dir: string
+  readonly #walPath: string
   #tail: Promise<unknown> = Promise.resolve()
   #lastSequence = 0
   /** A connection that has met a damaged page fails in other words from then on; the first answer stays the answer. */
@@ -66,6 +71,8 @@ export class Committer {
   readonly #outcomes = new Map<number, AppliedResult>()
   /** The batch that met a conflict and comes again unit by unit; later ones must not overtake it. */
   #awaitedUnits: number | null = null
+  /** True after a transaction that the disk failed, until its frames are erased. */
+  #hasRefusedFrames = false
   #commits = 0
   #commitMs = 0
 
@@ -75,6 +82,7 @@ export class Committer {
     this.#collections = options.collections
     this.#sealedFields = options.sealedFields
     this.#dir = options.dir
+    this.#walPath = `${databasePath(options.dir, options.file)}-wal`
   }
 
   get status(): CommitterStatus {
@@ -120,6 +128,7 @@ export class Committer {
   async #remembering<T>(sequence: number, work: () => Promise<T>): Promise<T> {
     if (this.#damage !== undefined) throw this.#damage
     try {
+      if (this.#hasRefusedFrames) await this.#eraseRefusedFrames()
       return await work()
     } catch (error) {
       if (error instanceof StoreError && error.code === 'STORE_CORRUPT') this.#damage = error
@@ -145,7 +154,7 @@ export class Committer {
     try {
       const [only, second] = batch.segments
       if (only !== undefined && second === undefined && batch.witness !== null && this.#isOneStatement(only)) {
-        await this.#writeSegment(only, batch.sequence, now)
+        await this.#writeSegment(only, batch.sequence, now).catch((error) => this.#withdraw(error))
       } else {
         await this.#inTransaction(async () => {
           await failpoint('commit:begun')
@@ -299,7 +308,27 @@ export class Committer {
       await this.#run('COMMIT')
     } catch (error) {
       await this.#rollBack()
-      throw error
+      await this.#withdraw(error)
+    }
+  }
+
+  /** Throws `error` on, once what a failed disk has left of its transaction can't come back. */
+  async #withdraw(error: unknown): Promise<never> {
+    if (error instanceof DriverError && error.code !== 'CONSTRAINT') {
+      this.#hasRefusedFrames = true
+      // When this fails too it is tried again before the next commit.
+      await this.#eraseRefusedFrames().catch(() => undefined)
+    }
+    throw error
+  }
+
+  async #eraseRefusedFrames(): Promise<void> {
+    try {
+      const [row] = await this.#query('PRAGMA wal_checkpoint(NOOP)', [])
+      await eraseWalTail(this.#walPath, Number(row?.log))
+      this.#hasRefusedFrames = false
+    } catch (error) {
+      throw await toStoreError(error, this.#dir)
     }
   }
 

@@ -19,9 +19,21 @@ class SqlBuilder {
   readonly parameters: BindValue[] = []
 
   bind(value: BindValue | boolean): string {
+    if (typeof value === 'number' && isWideInteger(value)) {
+      this.parameters.push(String(value))
+      return 'CAST(? AS INTEGER)'
+    }
     this.parameters.push(typeof value === 'boolean' ? Number(value) : value)
     return '?'
   }
+}
+
+/**
+ * True for what SQLite reads from JSON as a 64-bit integer that is not the double with the same digits, such as a time
+ * in nanoseconds: bound as a double it would equal nothing.
+ */
+function isWideInteger(value: number): boolean {
+  return Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < 2 ** 63
 }
 
 const OPERATORS = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const

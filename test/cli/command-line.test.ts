@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { STORE_ERROR_CODES } from '../../src/index.ts'
@@ -130,16 +130,14 @@ describe('its output', () => {
   })
 
   test.skipIf(process.platform !== 'linux')('fails loudly on a full disk, with exit code 12', async () => {
-    const command = ['sh', '-c', '"$@" > /dev/full', 'sh', process.execPath, ...FROM_SOURCES]
-    const [shell = '', ...rest] = command
-    const { spawnSync } = await import('node:child_process')
-    const run = spawnSync(shell, [...rest, '--help'], { encoding: 'utf8' })
-    expect(run.stderr === '' || run.status !== 0).toBe(true)
-    const list = spawnSync(shell, [...rest, 'list', 'orders', '--dir', dir], {
-      encoding: 'utf8',
-      env: { PATH: process.env.PATH, HOLDFAST_PASSWORD: 'correct horse battery staple' },
+    const full = openSync('/dev/full', 'w')
+    const child = startCommand({ args: ['list', 'orders', '--dir', dir] }, full)
+    closeSync(full)
+    let stderr = ''
+    child.stderr?.on('data', (chunk) => {
+      stderr += String(chunk)
     })
-    expect(list.stderr).toContain('(DISK_FULL)')
-    expect(list.status).toBe(12)
+    expect((await endOf(child)).exitCode).toBe(12)
+    expect(stderr).toContain('(DISK_FULL)')
   })
 })

@@ -107,9 +107,8 @@ describe('export', () => {
   test('leaves no piece behind when it is interrupted', async () => {
     const large = await makeStore(async (store) => {
       const note = 'x'.repeat(10_000)
-      await store.kv.load(Array.from({ length: 4_000 }, (_, index) => ({ key: `k-${index}`, value: note })))
       await store.trades.load(
-        Array.from({ length: 4_000 }, (_, index) => ({
+        Array.from({ length: 2_000 }, (_, index) => ({
           id: `t-${index}`,
           symbol: 'X',
           entryPrice: '1',

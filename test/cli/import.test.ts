@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { endOf, holdfast, startCommand } from './run-command.ts'
@@ -170,7 +170,10 @@ describe('import', () => {
       stderr += String(chunk)
     })
     child.stdout?.resume()
-    setTimeout(() => child.kill('SIGTERM'), 2_500)
+    const log = join(dir, 'state.db-wal')
+    const isWriting = () => existsSync(log) && statSync(log).size > 100_000
+    while (!isWriting() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5))
+    child.kill('SIGTERM')
     const { signal } = await endOf(child)
     expect((await holdfast('check', '--dir', dir)).exitCode).toBe(0)
     if (signal === null) return

@@ -79,10 +79,10 @@ export async function runCommand(options: CommandOptions): Promise<CommandRun> {
 }
 
 /** `detached` makes a session of its own, so that a prompt can't reach the terminal of whoever runs the tests. */
-export function startCommand(options: CommandOptions): ChildProcess {
+export function startCommand(options: CommandOptions, stdout: 'pipe' | number = 'pipe'): ChildProcess {
   return spawn(process.execPath, [...(options.program ?? COMPILED), ...options.args], {
     env: environmentOf(options),
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', stdout, 'pipe'],
     detached: true,
   })
 }

@@ -75,7 +75,7 @@ test.skipIf(!hasStrace)(
     }
     for (let n = 0; n < shortOrLong(1, 40); n++) await killAt('pwrite64', random.between(1, 150))
     reportFigures(`creation: ${kills} kills at system calls`)
-    expect(kills).toBeGreaterThan(3)
+    expect(kills).toBeGreaterThan(0)
   },
   LONG_TEST_MS,
 )

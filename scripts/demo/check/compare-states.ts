@@ -11,15 +11,10 @@ import {
   type StoredState,
 } from './state-documents.ts'
 
-export interface StateComparison {
-  readonly documents: Readonly<Record<ComparedCollection, number>>
-  /** Where they differ, in words; none when they are equal. */
-  readonly differences: readonly string[]
-}
-
 type Documents = StoredState['documents']
 
-export function compareStates(one: Documents, other: Documents): StateComparison {
+/** Where they differ, in words; nothing when they are equal. */
+export function compareStates(one: Documents, other: Documents): string[] {
   const a = normalize(one)
   const b = normalize(other)
   const differences: string[] = []
@@ -36,8 +31,7 @@ export function compareStates(one: Documents, other: Documents): StateComparison
     }
     for (const key of b[name].keys()) if (!a[name].has(key)) differences.push(`${name} ${key}: only in the second`)
   }
-  const counts = COLLECTIONS_COMPARED.map((name) => [name, other[name].length] as const)
-  return { documents: Object.fromEntries(counts) as Record<ComparedCollection, number>, differences }
+  return differences
 }
 
 function normalize(documents: Documents): Record<ComparedCollection, Map<string, StateDocument>> {

@@ -9,21 +9,21 @@ export function lastDeed({ kind }: Pick<Kill, 'kind'>): string {
 }
 
 export function meanwhile({ barsAlone, fillsAlone }: Kill): string {
-  if (barsAlone === 0) return 'market closed'
-  return `${counted(barsAlone, 'bar')}: stop hit, ${counted(fillsAlone, 'fill')}`
+  if (barsAlone === 0) return 'the market stood still'
+  return `${counted(barsAlone, 'bar')}, the stop hit, ${counted(fillsAlone, 'fill')}`
 }
 
 /** What `reconcile` did, most telling first. */
 export function deedsOfReconcile({ reconciliation: { counts } }: Kill): string[] {
   const deeds: readonly (readonly [number, string])[] = [
-    [counts.fillsImported, counted(counts.fillsImported, 'fill').concat(' imported')],
-    [counts.positionsOpened, counted(counts.positionsOpened, 'position').concat(' opened')],
-    [counts.positionsClosed, counted(counts.positionsClosed, 'position').concat(' closed')],
-    [counts.stopsCleared, counted(counts.stopsCleared, 'stop').concat(' cleared')],
-    [counts.stopsCanceled, counted(counts.stopsCanceled, 'stop').concat(' canceled')],
-    [counts.stopsPlaced, counted(counts.stopsPlaced, 'stop').concat(' placed')],
-    [counts.intentsResubmitted, counted(counts.intentsResubmitted, 'order').concat(' sent again')],
-    [counts.ordersUpdated, counted(counts.ordersUpdated, 'order').concat(' updated')],
+    [counts.fillsImported, `${counted(counts.fillsImported, 'fill')} imported`],
+    [counts.positionsOpened, `${counted(counts.positionsOpened, 'position')} opened`],
+    [counts.positionsClosed, `${counted(counts.positionsClosed, 'position')} closed`],
+    [counts.stopsCleared, `${counted(counts.stopsCleared, 'stop')} cleared`],
+    [counts.stopsCanceled, `${counted(counts.stopsCanceled, 'stop')} canceled`],
+    [counts.stopsPlaced, `${counted(counts.stopsPlaced, 'stop')} placed`],
+    [counts.intentsResubmitted, `${counted(counts.intentsResubmitted, 'order')} sent again`],
+    [counts.ordersUpdated, `${counted(counts.ordersUpdated, 'order')} updated`],
     [counts.unresolved, `${counts.unresolved} unresolved`],
   ]
   const done = deeds.filter(([times]) => times > 0).map(([, deed]) => deed)

@@ -1,5 +1,6 @@
 /** The demo while it runs: what happens, and a bar for each of the two bots. */
-import type { DemoListener, RunName } from '../run/run-demo.ts'
+import type { RunName } from '../run/demo-result.ts'
+import type { DemoListener } from '../run/run-demo.ts'
 import { deedsOfReconcile, lastDeed } from './kill-words.ts'
 import { count, milliseconds, seconds } from './quantities.ts'
 import type { Screen } from './screen.ts'
@@ -9,7 +10,7 @@ const REDRAW_MS = 80
 /** Where lines can't be drawn anew, one now and then. */
 const PLAIN_LINE_MS = 5_000
 
-export const RUN_TITLES: Readonly<Record<RunName, string>> = { killed: 'killed', uninterrupted: 'left alone' }
+const RUN_TITLES: Readonly<Record<RunName, string>> = { killed: 'killed', uninterrupted: 'left alone' }
 
 export class ProgressView {
   readonly #screen: Screen
@@ -39,13 +40,8 @@ export class ProgressView {
         this.#event('red', 'SIGKILL', `${symbol}, bar ${count(bar)}: ${lastDeed(kill)}`)
       },
       onRestarted: (kill) => {
-        const { durationMs } = kill.reconciliation
-        const alone = kill.barsAlone === 0 ? '' : `market ${count(kill.barsAlone)} bars further; `
-        this.#event(
-          'green',
-          'restart',
-          `${alone}${deedsOfReconcile(kill).slice(0, 3).join(', ')} (${milliseconds(durationMs)})`,
-        )
+        const took = milliseconds(kill.reconciliation.durationMs)
+        this.#event('green', 'restart', `${deedsOfReconcile(kill).slice(0, 2).join(', ')}, in ${took}`)
       },
       onStep: (text) => {
         this.#screen.draw([])

@@ -1,41 +1,49 @@
 /** The result, as tables that fit 80 columns. */
 import CliTable from 'cli-table3'
 import type { RunFigures } from '../run/bot-run.ts'
-import type { DemoResult } from '../run/demo-result.ts'
+import type { DemoResult, RunName } from '../run/demo-result.ts'
 import { deedsOfReconcile, lastDeed, meanwhile } from './kill-words.ts'
-import { byteSize, count, milliseconds, seconds } from './quantities.ts'
+import { byteSize, count, counted, milliseconds, seconds } from './quantities.ts'
 import type { Screen } from './screen.ts'
 
 const STYLE = { head: [], border: [] }
 
-export function figuresTable({ killed, uninterrupted, kills, idleGapMs }: DemoResult, screen: Screen): string {
+export function figuresTable({ figures, documents, kills, idleGapMs }: DemoResult, screen: Screen): string {
   const table = new CliTable({
-    head: ['The work', `killed ${count(kills.length)} ×`, 'left alone'].map((text) => screen.style('bold', text)),
-    colWidths: [45, 16, 16],
+    head: ['The work', `killed ${counted(kills.length, 'time')}`, 'left alone'].map((text) =>
+      screen.style('bold', text),
+    ),
+    colWidths: [42, 17, 17],
     colAligns: ['left', 'right', 'right'],
     style: STYLE,
   })
-  const row = (title: string, figure: (run: RunFigures) => string) => {
-    table.push([title, figure(killed), figure(uninterrupted)])
+  const row = (title: string, figure: (run: RunFigures, name: RunName) => string) => {
+    table.push([title, figure(figures.killed, 'killed'), figure(figures.uninterrupted, 'uninterrupted')])
   }
   row('Bars worked through', ({ bars }) => count(bars))
-  row('Processes of the bot, one after the other', ({ processes }) => count(processes))
+  row('Orders, fills, trades closed', (_, name) => {
+    const { orders, fills, trades } = documents[name]
+    return [orders, fills, trades].map(count).join(', ')
+  })
+  row('Processes of the bot', ({ processes }) => count(processes))
   row('Writes accepted ¹', ({ acceptedWrites }) => count(acceptedWrites))
   row('Writes durable ¹', ({ durableWrites }) => count(durableWrites))
-  row('Accepted to durable, p50', ({ acks }) => milliseconds(acks.p50Ms))
-  row('Accepted to durable, p99', ({ acks }) => milliseconds(acks.p99Ms))
-  row('Accepted to durable, p99.9', ({ acks }) => milliseconds(acks.p999Ms))
-  row('Longest gap in the event loop of the bot', ({ longestGapMs }) => milliseconds(longestGapMs))
-  const idle = `${milliseconds(idleGapMs)}`
-  table.push(['Longest gap in that of an idle process beside', { content: idle, colSpan: 2, hAlign: 'right' }])
+  row('From accepted to durable, p50', ({ acks }) => milliseconds(acks.p50Ms))
+  row('From accepted to durable, p99', ({ acks }) => milliseconds(acks.p99Ms))
+  row('From accepted to durable, p99.9', ({ acks }) => milliseconds(acks.p999Ms))
+  row("Longest gap in the bot's event loop", ({ longestGapMs }) => milliseconds(longestGapMs))
+  table.push([
+    'The same of an idle process beside them',
+    { content: milliseconds(idleGapMs), colSpan: 2, hAlign: 'right' },
+  ])
   row('Time, restarts included', (run) => seconds(run.seconds))
   return withoutInnerRules(table.toString())
 }
 
 export function killsTable({ kills }: DemoResult, screen: Screen): string {
   const table = new CliTable({
-    head: ['Killed at', 'While it was dead', 'What reconcile did', 'In'].map((text) => screen.style('bold', text)),
-    colWidths: [29, 20, 19, 9],
+    head: ['Killed at', 'While it was dead', 'reconcile', 'in'].map((text) => screen.style('bold', text)),
+    colWidths: [28, 18, 20, 9],
     colAligns: ['left', 'left', 'left', 'right'],
     wordWrap: true,
     style: STYLE,
@@ -43,7 +51,7 @@ export function killsTable({ kills }: DemoResult, screen: Screen): string {
   for (const kill of kills) {
     table.push([
       `${kill.symbol}, bar ${count(kill.bar)}\n${lastDeed(kill)}`,
-      meanwhile(kill).replace(': ', ':\n'),
+      meanwhile(kill).replaceAll(', ', ',\n'),
       deedsOfReconcile(kill).join('\n'),
       milliseconds(kill.reconciliation.durationMs),
     ])
@@ -54,7 +62,7 @@ export function killsTable({ kills }: DemoResult, screen: Screen): string {
 export function checksTable({ checks }: DemoResult, screen: Screen): string {
   const table = new CliTable({
     head: ['', 'Checked', 'Found'].map((text) => screen.style('bold', text)),
-    colWidths: [4, 45, 28],
+    colWidths: [4, 46, 26],
     wordWrap: true,
     style: STYLE,
   })
@@ -68,8 +76,8 @@ export function checksTable({ checks }: DemoResult, screen: Screen): string {
 export function searchNote({ search }: DemoResult): string {
   const { values, encodings, files, bytes } = search
   return [
-    `Searched: ${count(files)} files, ${byteSize(bytes)}, those each kill has left among them, for symbols,`,
-    `ids, prices, the wallet key and the password, ${count(values)} values in ${count(encodings)} encodings.`,
+    `Searched: ${count(files)} files, ${byteSize(bytes)}, the store's and those each kill has left, for symbols,`,
+    `ids, prices, the wallet key, the password: ${count(values)} values, each in ${count(encodings)} encodings.`,
   ].join('\n')
 }
 

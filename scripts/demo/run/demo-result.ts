@@ -4,6 +4,10 @@ import type { PlaintextSearch } from '../check/plaintext-search.ts'
 import type { ComparedCollection } from '../check/state-documents.ts'
 import type { Kill, RunFigures } from './bot-run.ts'
 
+export type RunName = 'killed' | 'uninterrupted'
+
+export type DocumentCounts = Readonly<Record<ComparedCollection, number>>
+
 export interface Check {
   readonly id: string
   readonly title: string
@@ -18,10 +22,9 @@ export interface DemoResult {
   readonly dir: string
   readonly seconds: number
   readonly bars: number
-  readonly killed: RunFigures
-  readonly uninterrupted: RunFigures
+  readonly figures: Readonly<Record<RunName, RunFigures>>
   readonly kills: readonly Kill[]
   readonly idleGapMs: number
-  readonly documents: Readonly<Record<ComparedCollection, number>>
+  readonly documents: Readonly<Record<RunName, DocumentCounts>>
   readonly search: PlaintextSearch
 }

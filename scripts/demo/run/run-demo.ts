@@ -5,18 +5,16 @@ import { DEMO_PASSWORD } from '../bot/demo-store.ts'
 import { compareWithBook } from '../check/compare-book.ts'
 import { compareStates } from '../check/compare-states.ts'
 import { searchPlaintext } from '../check/plaintext-search.ts'
-import { readStoredState, type StoredState } from '../check/state-documents.ts'
+import { COLLECTIONS_COMPARED, readStoredState, type StoredState } from '../check/state-documents.ts'
 import { writtenValues } from '../check/written-values.ts'
 import { planKills } from '../exchange/kill-point.ts'
 import { loadMarketData } from '../market/market-data.ts'
 import type { DemoOptions } from '../options.ts'
 import { type Kill, type RunListener, type RunResult, runBot } from './bot-run.ts'
 import { DemoProcess } from './child-process.ts'
-import type { Check, DemoResult } from './demo-result.ts'
+import type { Check, DemoResult, DocumentCounts, RunName } from './demo-result.ts'
 import type { IdleMessage } from './idle-process.ts'
 import { prepareWorkspace } from './workspace.ts'
-
-export type RunName = 'killed' | 'uninterrupted'
 
 export interface DemoListener {
   onStart(bars: number): void
@@ -66,7 +64,8 @@ export async function runDemo({ dir, share, kills, seed }: DemoOptions, listener
   listener.onStep('Comparing what is left: two stores, two books')
   const states = await Promise.all([readStoredState(workspace.state), readStoredState(workspace.reference)])
   const [state, reference] = states
-  const comparison = compareStates(reference.documents, state.documents)
+  const differences = compareStates(reference.documents, state.documents)
+  const documents = { killed: countDocuments(state), uninterrupted: countDocuments(reference) }
 
   listener.onStep('Searching the files for what was written')
   const secrets = [walletKey, DEMO_PASSWORD]
@@ -79,7 +78,7 @@ export async function runDemo({ dir, share, kills, seed }: DemoOptions, listener
     checkKills(killed.kills, planned.length),
     ...checkOrders(state, killed),
     checkFills(state, killed),
-    checkStates(comparison.differences, comparison.documents),
+    checkStates(differences, documents.killed),
     checkStore(state, walletKey),
     ...checkSearch(search),
   ]
@@ -89,11 +88,10 @@ export async function runDemo({ dir, share, kills, seed }: DemoOptions, listener
     dir: workspace.state,
     seconds: (performance.now() - startedAt) / 1_000,
     bars,
-    killed: killed.figures,
-    uninterrupted: uninterrupted.figures,
+    figures: { killed: killed.figures, uninterrupted: uninterrupted.figures },
     kills: killed.kills,
     idleGapMs,
-    documents: comparison.documents,
+    documents,
     search,
   }
 }
@@ -106,14 +104,19 @@ function runListener(name: RunName, listener: DemoListener): RunListener {
   }
 }
 
+function countDocuments({ documents }: StoredState): DocumentCounts {
+  const counts = COLLECTIONS_COMPARED.map((name) => [name, documents[name].length] as const)
+  return Object.fromEntries(counts) as DocumentCounts
+}
+
 function checkKills(kills: readonly Kill[], planned: number): Check {
   const unresolved = kills.reduce((total, kill) => total + kill.reconciliation.unresolved.length, 0)
   const isPassed = kills.length === planned && unresolved === 0
   return {
     id: 'killed-and-reconciled',
-    title: 'Killed, restarted, reconciled',
+    title: 'Killed, restarted and reconciled',
     isPassed,
-    detail: `${kills.length} of ${planned} times, ${unresolved} left unresolved`,
+    detail: `${kills.length} of ${planned} times${unresolved === 0 ? '' : `, ${unresolved} left unresolved`}`,
   }
 }
 
@@ -145,11 +148,11 @@ function checkFills({ documents }: StoredState, { book }: RunResult): Check {
   }
 }
 
-function checkStates(differences: readonly string[], documents: DemoResult['documents']): Check {
+function checkStates(differences: readonly string[], documents: DocumentCounts): Check {
   const total = Object.values(documents).reduce((sum, each) => sum + each, 0)
   return {
     id: 'final-state-equal',
-    title: 'Final state equals that of the uninterrupted run',
+    title: 'Final state equals that of the other bot',
     isPassed: differences.length === 0,
     detail: describe(differences.length === 0 ? `yes, ${count(total)} documents` : 'no', differences),
   }
@@ -159,9 +162,9 @@ function checkStore({ walletKey, findings }: StoredState, written: string): Chec
   const problems = [...findings, ...(walletKey === written ? [] : ['the sealed key came back changed'])]
   return {
     id: 'store-intact',
-    title: 'Integrity of the store, sealed key revealed',
+    title: 'Store intact, sealed wallet key revealed',
     isPassed: problems.length === 0,
-    detail: describe(problems.length === 0 ? 'intact' : 'damaged', problems),
+    detail: describe(problems.length === 0 ? 'yes' : 'no', problems),
   }
 }
 
@@ -169,13 +172,13 @@ function checkSearch({ values, hits, foundInControl }: DemoResult['search']): Ch
   return [
     {
       id: 'nothing-in-clear',
-      title: 'Written values found in the files of the store',
+      title: "Written values in clear in the store's files",
       isPassed: hits.length === 0,
       detail: describe(hits.length === 0 ? `0 of ${count(values)}` : 'some', hits),
     },
     {
       id: 'search-is-not-blind',
-      title: 'Found by the same search in a copy in clear',
+      title: 'The same search, in files written in clear',
       isPassed: foundInControl === values,
       detail: `${count(foundInControl)} of ${count(values)}`,
     },
