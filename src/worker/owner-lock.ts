@@ -26,11 +26,13 @@ export type Owner = z.infer<typeof ownerSchema>
 export interface OwnerLock {
   /** Whoever held the store before. */
   readonly previousOwner: Owner | undefined
+  /** Records how this owner writes. Call before the first write, once the log of the owner before has been looked at. */
+  recordDurability(durability: Durability): Promise<void>
   release(): Promise<void>
 }
 
 /** @throws StoreError `STORE_LOCKED` with the owner's pid when another owner has the store open. */
-export async function acquireOwnerLock(driver: Driver, dir: string, durability: Durability): Promise<OwnerLock> {
+export async function acquireOwnerLock(driver: Driver, dir: string): Promise<OwnerLock> {
   const path = join(dir, LOCK_FILE)
   const connection = await driver.open(path, { mode: 'create', busyTimeoutMs: 0 })
   try {
@@ -42,8 +44,16 @@ export async function acquireOwnerLock(driver: Driver, dir: string, durability: 
     throw error
   }
   const previousOwner = await readOwner(dir)
-  await recordOwner(dir, durability)
-  return { previousOwner, release: () => releaseLock(connection) }
+  // Until it writes itself, an owner that may yet be refused leaves on record how the log was written.
+  const recorded = previousOwner?.durability ?? 'full'
+  await recordOwner(dir, recorded)
+  return {
+    previousOwner,
+    async recordDurability(durability) {
+      if (durability !== recorded) await recordOwner(dir, durability)
+    },
+    release: () => releaseLock(connection),
+  }
 }
 
 async function releaseLock(connection: Connection): Promise<void> {

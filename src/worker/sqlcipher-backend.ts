@@ -59,6 +59,7 @@ import {
   assertDatabasesPresent,
   assertMayCreate,
   discardUnfinished,
+  hasLog,
   notFound,
   prepareDirectory,
   publishDatabases,
@@ -112,7 +113,7 @@ class Opening {
     const sets = await this.#migrationSets()
     const found = existsSync(dir) ? await readKeyring(dir) : undefined
     if (found === undefined) await this.#assertMayCreate()
-    const lock = await acquireOwnerLock(this.#driver, dir, this.#request.durability)
+    const lock = await acquireOwnerLock(this.#driver, dir)
     this.#undo.push(() => lock.release())
     const { keyring, keys, created, restored } = await this.#keys(sets)
     this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
@@ -120,6 +121,7 @@ class Opening {
     if (lock.previousOwner?.durability !== 'normal') {
       for (const file of DATABASE_FILES) await assertWalUndamaged(`${databasePath(dir, file)}-wal`)
     }
+    const guards = await this.#openGuards(keys, keyring)
 
     const applied: string[] = []
     const writers = new Map<DatabaseFile, Connection>()
@@ -131,6 +133,7 @@ class Opening {
       pendingOf.set(file, pendingMigrations(await readAppliedMigrations(writer), sets[file]))
     }
     // Only now that no file is refused, for one that is from the future, is any of them changed.
+    await lock.recordDurability(this.#request.durability)
     for (const [file, pending] of pendingOf) {
       await this.#migrate(writers.get(file) as Connection, file, pending, keys, keyring)
       applied.push(...pending.map((migration) => migration.name))
@@ -139,6 +142,7 @@ class Opening {
     await ensureCollectionTables(writers, this.#request.collections)
     const session = await takeSession(writers.get('state') as Connection, this.#request.session)
     const backend = await this.#start({ keys, keyring, collections, writers, lock })
+    for (const guard of guards) await guard.close()
     return {
       backend,
       result: {
@@ -274,6 +278,23 @@ class Opening {
     }
   }
 
+  /**
+   * The last connection to close moves the log into the database, whatever that file holds by then: an open that is
+   * refused would still write into a file that does not even belong here. While a connection that can't write is open
+   * beside them, closing the others does nothing of the kind.
+   */
+  async #openGuards(keys: StoreKeys, keyring: Keyring): Promise<Connection[]> {
+    const { dir } = this.#request
+    const guards: Connection[] = []
+    for (const file of DATABASE_FILES) {
+      if (!hasLog(dir, file)) continue
+      const guard = await this.#openKeyed(databasePath(dir, file), file, keys, keyring, 'read-only')
+      this.#undo.push(() => guard.close())
+      guards.push(guard)
+    }
+    return guards
+  }
+
   #openWriter(file: DatabaseFile, keys: StoreKeys, keyring: Keyring): Promise<Connection> {
     return this.#openKeyed(databasePath(this.#request.dir, file), file, keys, keyring, 'read-write')
   }
@@ -283,7 +304,7 @@ class Opening {
     file: DatabaseFile,
     keys: StoreKeys,
     keyring: Keyring,
-    mode: 'create' | 'read-write',
+    mode: 'create' | 'read-write' | 'read-only',
   ): Promise<Connection> {
     return withSecret(deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`), (key) =>
       openKeyedDatabase(this.#driver, path, {

@@ -3,11 +3,11 @@
  * missing. A new store's databases bear unfinished names until the keyring is on disk, so a crash while creating one
  * can always be told from a store that has lost a file.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { KEYRING_BACKUP_FILE, KEYRING_FILE } from '../crypto/keyring-file.ts'
 import { StoreError } from '../protocol/store-error.ts'
-import { DATABASE_FILES } from '../schema/database-file.ts'
+import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import { failpoint } from './failpoint.ts'
 import {
   DIRECTORY_MODE,
@@ -17,6 +17,8 @@ import {
   OWNER_FILE,
   unfinishedDatabasePath,
 } from './store-files.ts'
+
+const IF_PRESENT = { throwIfNoEntry: false } as const
 
 /** @throws StoreError `STORE_NOT_FOUND` when there is no directory and `create` is false. */
 export async function prepareDirectory(dir: string, create: boolean): Promise<void> {
@@ -69,6 +71,11 @@ export async function discardUnfinished(dir: string): Promise<void> {
   for (const name of unfinishedNames()) await rm(`${dir}/${name}`, { force: true })
 }
 
+/** True when a process died with commits in the log of this database. */
+export function hasLog(dir: string, file: DatabaseFile): boolean {
+  return (statSync(`${databasePath(dir, file)}-wal`, IF_PRESENT)?.size ?? 0) > 0
+}
+
 /** Gives the databases their real names: the last step of creating a store, repeated after a crash. */
 export async function publishDatabases(dir: string): Promise<void> {
   let renamed = false
@@ -92,13 +99,17 @@ async function syncDirectory(dir: string): Promise<void> {
   }
 }
 
-/** @throws StoreError `STORE_CORRUPT` when a database is missing beside its keyring. */
+/**
+ * An empty file counts as missing: SQLite would take it for a new database, and the store for an empty one.
+ *
+ * @throws StoreError `STORE_CORRUPT` when a database is missing beside its keyring.
+ */
 export function assertDatabasesPresent(dir: string): void {
-  const missing = DATABASE_FILES.filter((file) => !existsSync(databasePath(dir, file)))
+  const missing = DATABASE_FILES.filter((file) => (statSync(databasePath(dir, file), IF_PRESENT)?.size ?? 0) === 0)
   if (missing.length === 0) return
   throw new StoreError(
     'STORE_CORRUPT',
-    `${dir} has a keyring but ${missing.map((file) => `${file}.db`).join(' and ')} is missing. Nothing was changed; restore a copy of the store.`,
+    `${dir} has a keyring but ${missing.map((file) => `${file}.db`).join(' and ')} is missing or empty. Nothing was changed; restore a copy of the store.`,
     { details: { dir, missing: missing.map((file) => `${file}.db`) } },
   )
 }

@@ -1,7 +1,7 @@
 /**
  * Whoever may not or can not open a store is told why and what to do, and has changed no byte of it. Left out of the
- * comparison are `owner.json`, which names whoever took the lock last, as one must before one can know more, and
- * SQLite's index of the write-ahead log (`-shm`), which it makes anew with each first connection.
+ * comparison are `owner.json`, which names whoever took the lock last, as one must before one can know more; SQLite's
+ * index of the write-ahead log (`-shm`), which it makes anew with each first connection; and a log that is empty.
  */
 
 import { createHash } from 'node:crypto'
@@ -152,6 +152,8 @@ const CASES: readonly Case[] = [
     prepare: (dir) => migrationFromTheFuture(dir, 'market'),
   },
 ]
+
+const EMPTY_HASH = createHash('sha256').digest('hex')
 
 function files(dir: string): Record<string, string> {
   const hashes = directoryHashes(dir)

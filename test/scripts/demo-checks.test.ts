@@ -129,7 +129,7 @@ describe('the search for plaintext', () => {
     for (let before = 0; before < 7; before++) {
       expect([...search.find(encode(`${'-'.repeat(before)}46319.0,`))]).toEqual(['price'])
     }
-    expect(search.find(encode('-46319.1-')).size).toBe(0)
+    expect(search.find(encode('-46419.0-')).size).toBe(0)
   })
 
   test('tells patterns that begin alike apart', () => {

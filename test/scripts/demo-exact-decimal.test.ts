@@ -13,13 +13,12 @@ const amount = fc
 const positive = amount.map((text) => text.replace('-', '')).filter((text) => Number(text) > 0)
 
 describe('exact decimals agree digit by digit with those of reconcile', () => {
-  test.each(['add', 'subtract', 'multiply'] as const)('%s', (operation) => {
-    fc.assert(
-      fc.property(amount, amount, (a, b) => {
-        // Minus zero is written as zero by both, whatever the sign of what made it.
-        expect(exact[operation](a, b)).toBe(library[operation](a, b))
-      }),
-    )
+  test.each([
+    ['add', exact.add, library.add],
+    ['subtract', exact.subtract, library.subtract],
+    ['multiply', exact.multiply, library.multiply],
+  ] as const)('%s', (_name, own, theirs) => {
+    fc.assert(fc.property(amount, amount, (a, b) => expect(own(a, b)).toBe(theirs(a, b))))
   })
 
   test('divide', () => {
