@@ -1,8 +1,14 @@
 /** A failure as it is told to a person, or with `--json` to a program: what happened, what to do next, the code. */
-import { isStoreError, StoreError } from '../index.ts'
+import { isStoreError, StoreError, type StoreErrorCode } from '../index.ts'
 import { exitCodeOf } from './exit-codes.ts'
 import type { Terminal } from './terminal.ts'
 import { jsonText, visibleText } from './visible-text.ts'
+
+/** Where the remedy in the message is one for a program, this is the one for a person at the command line. */
+const REMEDIES: Partial<Record<StoreErrorCode, string>> = {
+  STORE_LOCKED: 'On the command line get, list, sql, export, status and check work meanwhile.',
+  RESULT_TOO_LARGE: 'On the command line that is --max-rows.',
+}
 
 /** Prints the failure on stderr and returns the exit code. */
 export function reportFailure(thrown: unknown, terminal: Terminal): number {
@@ -24,7 +30,9 @@ function unknownFailure(thrown: unknown): StoreError {
 }
 
 function asText({ message, code }: StoreError, terminal: Terminal): string {
-  const lines = message.split('\n').map(visibleText).join('\n')
+  const remedy = REMEDIES[code]
+  const text = remedy === undefined ? message : `${message} ${remedy}`
+  const lines = text.split('\n').map(visibleText).join('\n')
   return `${terminal.styleError('red', 'holdfast:')} ${lines} ${terminal.styleError('dim', `(${code})`)}`
 }
 

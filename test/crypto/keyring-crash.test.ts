@@ -142,25 +142,25 @@ test('a crash at any step of the first write leaves no keyring or the keyring', 
   )
 })
 
-test.each([KEYRING_FILE, KEYRING_BACKUP_FILE])(
-  'a crash at any step of restoring a damaged %s loses neither the keyring nor the damaged bytes',
-  async (damaged) => {
-    await atEveryStep(
-      async (dir) => {
-        await writeKeyring(dir, first)
-        await fs.writeFile(join(dir, damaged), 'damage')
-      },
-      (dir) => restoreKeyringCopies(dir, first, [damaged]),
-      async (dir) => {
-        const read = await readKeyring(dir)
-        expect(read?.keyring).toStrictEqual(first)
-        await restoreKeyringCopies(dir, first, read?.damagedCopies ?? [])
-        await settles(dir, first)
-        expect(await fs.readFile(join(dir, `${damaged}.damaged-1`), 'utf8')).toBe('damage')
-      },
-    )
-  },
-)
+test.each([
+  KEYRING_FILE,
+  KEYRING_BACKUP_FILE,
+])('a crash at any step of restoring a damaged %s loses neither the keyring nor the damaged bytes', async (damaged) => {
+  await atEveryStep(
+    async (dir) => {
+      await writeKeyring(dir, first)
+      await fs.writeFile(join(dir, damaged), 'damage')
+    },
+    (dir) => restoreKeyringCopies(dir, first, [damaged]),
+    async (dir) => {
+      const read = await readKeyring(dir)
+      expect(read?.keyring).toStrictEqual(first)
+      await restoreKeyringCopies(dir, first, read?.damagedCopies ?? [])
+      await settles(dir, first)
+      expect(await fs.readFile(join(dir, `${damaged}.damaged-1`), 'utf8')).toBe('damage')
+    },
+  )
+})
 
 test('a crash while both damaged copies are replaced never makes the directory look empty', async () => {
   await atEveryStep(

@@ -332,12 +332,16 @@ describe('what is no keyring of this version', () => {
     expect(() => parseKeyring(JSON.stringify({ ...made.keyring, version: 2 }))).toThrow(CORRUPT)
   })
 
-  test.each(['{"name":"my-bot","version":"1.0.0"}', '{"format":"pgp-keyring","version":3}', '[]', '1', 'null', '{}'])(
-    'other JSON is NOT_A_STORE: %s',
-    (text) => {
-      expect(() => parseKeyring(text)).toThrow(NOT_A_STORE)
-    },
-  )
+  test.each([
+    '{"name":"my-bot","version":"1.0.0"}',
+    '{"format":"pgp-keyring","version":3}',
+    '[]',
+    '1',
+    'null',
+    '{}',
+  ])('other JSON is NOT_A_STORE: %s', (text) => {
+    expect(() => parseKeyring(text)).toThrow(NOT_A_STORE)
+  })
 })
 
 function parseOrCode(text: string): Keyring | string {

@@ -37,13 +37,15 @@ test('sealing the same text twice gives two tokens', () => {
   expect(sealField(KEY, 'secret', CONTEXT)).not.toBe(sealField(KEY, 'secret', CONTEXT))
 })
 
-test.each([{ collection: 'keys' }, { key: 'other' }, { field: 'seed' }, { key: 'mai', field: 'nprivateKey' }])(
-  'a value copied to %o does not open',
-  (elsewhere) => {
-    const sealed = sealField(KEY, 'secret', CONTEXT)
-    expect(() => openSealedField(KEY, sealed, { ...CONTEXT, ...elsewhere })).toThrow(CORRUPT)
-  },
-)
+test.each([
+  { collection: 'keys' },
+  { key: 'other' },
+  { field: 'seed' },
+  { key: 'mai', field: 'nprivateKey' },
+])('a value copied to %o does not open', (elsewhere) => {
+  const sealed = sealField(KEY, 'secret', CONTEXT)
+  expect(() => openSealedField(KEY, sealed, { ...CONTEXT, ...elsewhere })).toThrow(CORRUPT)
+})
 
 test('another key does not open it', () => {
   expect(() => openSealedField(randomBytes(32), sealField(KEY, 'secret', CONTEXT), CONTEXT)).toThrow(CORRUPT)

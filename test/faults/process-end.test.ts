@@ -57,19 +57,19 @@ test('so are they after an error that the program did not catch', async () => {
   await expectEverythingThere(dir, WRITES)
 })
 
-test.each(['SIGTERM', 'SIGINT'] as const)(
-  'with closeOnSignals %s closes the store and then ends the program',
-  async (name) => {
-    const dir = temporaryDirectory()
-    const ending = await leave({ dir, how: 'signal', writes: WRITES, afterMs: 0 }, async (program) => {
-      await program.line('accepted')
-      program.kill(name)
-    })
-    expect(ending).toEqual({ code: null, signal: name, errorText: '' })
-    expect(existsSync(join(dir, 'state.db-wal')), 'a closed store has no WAL').toBe(false)
-    await expectEverythingThere(dir, WRITES)
-  },
-)
+test.each([
+  'SIGTERM',
+  'SIGINT',
+] as const)('with closeOnSignals %s closes the store and then ends the program', async (name) => {
+  const dir = temporaryDirectory()
+  const ending = await leave({ dir, how: 'signal', writes: WRITES, afterMs: 0 }, async (program) => {
+    await program.line('accepted')
+    program.kill(name)
+  })
+  expect(ending).toEqual({ code: null, signal: name, errorText: '' })
+  expect(existsSync(join(dir, 'state.db-wal')), 'a closed store has no WAL').toBe(false)
+  await expectEverythingThere(dir, WRITES)
+})
 
 test('process.exit with long reads under way ends the program at once and with its own exit code', async () => {
   const dir = temporaryDirectory()

@@ -181,18 +181,18 @@ test.each(CASES)('the same after the owner was killed: $name', async ({ code, pr
   await expectRefusedUntouched(dir, code, { migrations, ...options })
 })
 
-test.each(['closed', 'killed'] as const)(
-  'migrations that may not or can not be applied change nothing (%s store)',
-  async (template) => {
-    const dir = join(temporaryDirectory(), 'store')
-    cpSync(templates[template], dir, { recursive: true })
-    const later = pendingMigration(dir)
-    await expectRefusedUntouched(dir, 'MIGRATION_PENDING', { migrations: later, migrate: 'refuse' })
-    await expectRefusedUntouched(dir, 'MIGRATION_PENDING', { migrations: later, migrate: 'rehearse' })
-    await expectRefusedUntouched(dir, 'MIGRATION_CHANGED', { migrations: changedMigration(dir) })
-    await expectRefusedUntouched(dir, 'MIGRATION_INVALID', { migrations: join(dir, 'no such folder') })
-  },
-)
+test.each([
+  'closed',
+  'killed',
+] as const)('migrations that may not or can not be applied change nothing (%s store)', async (template) => {
+  const dir = join(temporaryDirectory(), 'store')
+  cpSync(templates[template], dir, { recursive: true })
+  const later = pendingMigration(dir)
+  await expectRefusedUntouched(dir, 'MIGRATION_PENDING', { migrations: later, migrate: 'refuse' })
+  await expectRefusedUntouched(dir, 'MIGRATION_PENDING', { migrations: later, migrate: 'rehearse' })
+  await expectRefusedUntouched(dir, 'MIGRATION_CHANGED', { migrations: changedMigration(dir) })
+  await expectRefusedUntouched(dir, 'MIGRATION_INVALID', { migrations: join(dir, 'no such folder') })
+})
 
 test('a log that is damaged in the middle is refused, and no byte is changed', async () => {
   const dir = join(temporaryDirectory(), 'store')

@@ -51,13 +51,15 @@ describe('a StoreError', () => {
     expect(JSON.stringify(error)).not.toContain(MARKER)
   })
 
-  test.each([[MARKER], [{ value: MARKER }], [null], [Symbol(MARKER)]])(
-    'says nothing of a cause that is no error: %#',
-    (cause) => {
-      const error = new StoreError('INTERNAL', 'x', { cause })
-      expect(inspect(error, { depth: null, showHidden: true })).not.toContain(MARKER)
-    },
-  )
+  test.each([
+    [MARKER],
+    [{ value: MARKER }],
+    [null],
+    [Symbol(MARKER)],
+  ])('says nothing of a cause that is no error: %#', (cause) => {
+    const error = new StoreError('INTERNAL', 'x', { cause })
+    expect(inspect(error, { depth: null, showHidden: true })).not.toContain(MARKER)
+  })
 
   test('drops a multi-line message from the stack of a foreign cause', () => {
     const cause = new Error(`first\n${MARKER}\n  at odds with ${MARKER}`)
@@ -120,12 +122,14 @@ describe('isStoreError', () => {
     expect(isStoreError(foreign)).toBe(true)
   })
 
-  test.each([[new Error('x')], [{ name: 'StoreError', code: 'QUEUE_FULL' }], [null], ['StoreError']])(
-    'does not take %s for one',
-    (thrown) => {
-      expect(isStoreError(thrown)).toBe(false)
-    },
-  )
+  test.each([
+    [new Error('x')],
+    [{ name: 'StoreError', code: 'QUEUE_FULL' }],
+    [null],
+    ['StoreError'],
+  ])('does not take %s for one', (thrown) => {
+    expect(isStoreError(thrown)).toBe(false)
+  })
 })
 
 test('no code is listed twice, and all are in capitals', () => {

@@ -3,12 +3,22 @@ import { describe, expect, test } from 'vitest'
 import { decimal, timestampMs } from '../../src/index.ts'
 
 describe('a decimal', () => {
-  test.each(['0', '1', '-1', '+1', '0.10000000', '.5', '5.', '-.5', '1e8', '1E-8', '46319.00', '9'.repeat(128)])(
-    'takes "%s" and keeps every digit',
-    (text) => {
-      expect(decimal.parse(text)).toBe(text)
-    },
-  )
+  test.each([
+    '0',
+    '1',
+    '-1',
+    '+1',
+    '0.10000000',
+    '.5',
+    '5.',
+    '-.5',
+    '1e8',
+    '1E-8',
+    '46319.00',
+    '9'.repeat(128),
+  ])('takes "%s" and keeps every digit', (text) => {
+    expect(decimal.parse(text)).toBe(text)
+  })
 
   test.each([
     '',
@@ -53,12 +63,18 @@ describe('a decimal', () => {
     )
   })
 
-  test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1n, null, undefined, true, {}])(
-    'refuses %s',
-    (value) => {
-      expect(decimal.safeParse(value).success).toBe(false)
-    },
-  )
+  test.each([
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    1n,
+    null,
+    undefined,
+    true,
+    {},
+  ])('refuses %s', (value) => {
+    expect(decimal.safeParse(value).success).toBe(false)
+  })
 })
 
 describe('a moment', () => {

@@ -21,24 +21,23 @@ test('trades are folded into the bars of their minutes', () => {
 describe('the recorded data', async () => {
   const data = await loadMarketData()
 
-  test.each(MARKETS.map(({ symbol }) => symbol))(
-    'of %s are bars in the order of time, each sound in itself',
-    (symbol) => {
-      const bars = data.get(symbol) ?? []
-      expect(bars.length).toBeGreaterThan(2_000)
-      for (const [index, bar] of bars.entries()) {
-        const [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(Number) as [
-          number,
-          number,
-          number,
-          number,
-        ]
-        const isSound = low <= Math.min(open, close) && high >= Math.max(open, close) && low > 0
-        const isInOrder = index === 0 || bar.openTime >= (bars[index - 1]?.openTime ?? 0) + BAR_MS
-        expect({ index: bar.index, isSound, isInOrder }).toEqual({ index, isSound: true, isInOrder: true })
-      }
-    },
-  )
+  test.each(
+    MARKETS.map(({ symbol }) => symbol),
+  )('of %s are bars in the order of time, each sound in itself', (symbol) => {
+    const bars = data.get(symbol) ?? []
+    expect(bars.length).toBeGreaterThan(2_000)
+    for (const [index, bar] of bars.entries()) {
+      const [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(Number) as [
+        number,
+        number,
+        number,
+        number,
+      ]
+      const isSound = low <= Math.min(open, close) && high >= Math.max(open, close) && low > 0
+      const isInOrder = index === 0 || bar.openTime >= (bars[index - 1]?.openTime ?? 0) + BAR_MS
+      expect({ index: bar.index, isSound, isInOrder }).toEqual({ index, isSound: true, isInOrder: true })
+    }
+  })
 
   test('can be had in part, from the beginning', async () => {
     const part = await loadMarketData(0.1)

@@ -179,16 +179,20 @@ describe('follows the definition', () => {
     expect(await keysOf(opened, { where: { c: 'x' } }, 'a_b')).toEqual(['2'])
   })
 
-  test.each(['order', 'group', 'select', 'index', 'rowid', 'KEY'])(
-    'words of SQL are names like others: %s',
-    async (word) => {
-      const fields = z.object({ id: z.string(), [word]: z.string() }) as unknown as typeof schema
-      const spec = defineCollection({ name: word, key: 'id', schema: fields, indexes: [word as 'tag'] }).spec
-      const opened = await openBackend(join(tempDir(), 's'), { collections: [spec] })
-      await putAll(opened, word, [['1', { id: '1', [word]: 'x' }]])
-      expect(await keysOf(opened, { where: { [word]: 'x' }, orderBy: word }, word)).toEqual(['1'])
-    },
-  )
+  test.each([
+    'order',
+    'group',
+    'select',
+    'index',
+    'rowid',
+    'KEY',
+  ])('words of SQL are names like others: %s', async (word) => {
+    const fields = z.object({ id: z.string(), [word]: z.string() }) as unknown as typeof schema
+    const spec = defineCollection({ name: word, key: 'id', schema: fields, indexes: [word as 'tag'] }).spec
+    const opened = await openBackend(join(tempDir(), 's'), { collections: [spec] })
+    await putAll(opened, word, [['1', { id: '1', [word]: 'x' }]])
+    expect(await keysOf(opened, { where: { [word]: 'x' }, orderBy: word }, word)).toEqual(['1'])
+  })
 })
 
 describe('INVALID_COLLECTION, with nothing changed', () => {

@@ -205,16 +205,16 @@ describe('the copy made before migrating', () => {
 })
 
 describe('without applying', () => {
-  test.each(['refuse', 'rehearse'] as const)(
-    '%s: MIGRATION_PENDING names what is to be done, and changes nothing',
-    async (migrate) => {
-      const dir = storeWithNotes()
-      const before = fingerprint(dir)
-      const error = await failureOf(openBackend(dir, { userMigrationsDir: migrationsFolder(AUTHORS), migrate }))
-      expect(error).toMatchObject({ code: 'MIGRATION_PENDING', details: { pending: ['0002_authors'] } })
-      expect(fingerprint(dir)).toEqual(before)
-    },
-  )
+  test.each([
+    'refuse',
+    'rehearse',
+  ] as const)('%s: MIGRATION_PENDING names what is to be done, and changes nothing', async (migrate) => {
+    const dir = storeWithNotes()
+    const before = fingerprint(dir)
+    const error = await failureOf(openBackend(dir, { userMigrationsDir: migrationsFolder(AUTHORS), migrate }))
+    expect(error).toMatchObject({ code: 'MIGRATION_PENDING', details: { pending: ['0002_authors'] } })
+    expect(fingerprint(dir)).toEqual(before)
+  })
 
   test('rehearse finds a migration that would fail, and changes nothing', async () => {
     const dir = storeWithNotes()
