@@ -43,14 +43,16 @@ describe('sql with a query', () => {
     expect(JSON.parse(stdout)).toEqual([{ id: 'b-1', at: 5 }])
   })
 
-  test.each(['delete from orders', 'drop table orders', "update kv set key = 'x'", "attach 'x' as y"])(
-    'changes nothing: %s',
-    async (statement) => {
-      const { stderr, exitCode } = await sql(statement)
-      expect(stderr).toContain('(INVALID_QUERY)')
-      expect(exitCode).toBe(2)
-    },
-  )
+  test.each([
+    'delete from orders',
+    'drop table orders',
+    "update kv set key = 'x'",
+    "attach 'x' as y",
+  ])('changes nothing: %s', async (statement) => {
+    const { stderr, exitCode } = await sql(statement)
+    expect(stderr).toContain('(INVALID_QUERY)')
+    expect(exitCode).toBe(2)
+  })
 
   test('names a column that is not there, with exit code 2', async () => {
     const { stderr, exitCode } = await sql('select nope from orders')
