@@ -18,7 +18,11 @@ describe('exact decimals agree digit by digit with those of reconcile', () => {
     ['subtract', exact.subtract, library.subtract],
     ['multiply', exact.multiply, library.multiply],
   ] as const)('%s', (_name, own, theirs) => {
-    fc.assert(fc.property(amount, amount, (a, b) => expect(own(a, b)).toBe(theirs(a, b))))
+    fc.assert(
+      fc.property(amount, amount, (a, b) => {
+        expect(own(a, b)).toBe(theirs(a, b))
+      }),
+    )
   })
 
   test('divide', () => {
