@@ -295,10 +295,11 @@ export class StoreCollection {
     return this.#state.listen(listener)
   }
 
-  async reveal(key: string, { actor, reason }: RevealOptions): Promise<Readonly<Record<string, string | null>>> {
+  async reveal(key: string, options: RevealOptions): Promise<Readonly<Record<string, string | null>>> {
     this.#core.assertOpen()
-    if (!actor || !reason) {
-      throw new StoreError('INVALID_ARGUMENT', 'reveal is recorded: say who asks (actor) and why (reason).')
+    const { actor, reason } = options ?? {}
+    if (typeof actor !== 'string' || typeof reason !== 'string' || actor === '' || reason === '') {
+      throw new StoreError('INVALID_ARGUMENT', 'reveal is recorded: say who asks (actor) and why (reason), as texts.')
     }
     await this.#core.settled(this.#state)
     return await this.#core.supervisor.callOnce('reveal', { collection: this.name, key, actor, reason })

@@ -2,7 +2,7 @@
 import type { CheckFinding, SqlRow, WorkerStatus } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import type { BuiltInCollections } from '../schema/built-in-collections.ts'
-import type { DatabaseFile } from '../schema/database-file.ts'
+import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { AnyCollection } from '../schema/define-collection.ts'
 import { type Collection, StoreCollection } from './collection.ts'
 import type { CollectionState } from './collection-state.ts'
@@ -163,6 +163,7 @@ export class HoldfastStore {
   }
 
   async sql(text: string, parameters: readonly SqlParameter[] = [], options: SqlOptions = {}): Promise<SqlRow[]> {
+    assertSqlArguments(text, parameters, options)
     this.#core.assertOpen()
     const { file = 'state', maxRows = DEFAULT_MAX_ROWS } = options
     const queue = this.#core.queue(file)
@@ -248,4 +249,21 @@ export class HoldfastStore {
       forgetOnExit(this.#core)
     }
   }
+}
+
+/** A program without types may pass anything; the driver would bind it as something else, or as null. */
+function assertSqlArguments(text: unknown, parameters: readonly unknown[], { file, maxRows }: SqlOptions): void {
+  const problems: string[] = []
+  if (typeof text !== 'string') problems.push('the statement must be a text')
+  if (!Array.isArray(parameters) || !parameters.every(isSqlParameter)) {
+    problems.push('parameters must be texts, finite numbers, booleans or null, in an array')
+  }
+  if (file !== undefined && !DATABASE_FILES.includes(file)) problems.push(`file must be ${DATABASE_FILES.join(' or ')}`)
+  if (maxRows !== undefined && !(Number.isSafeInteger(maxRows) && maxRows >= 0))
+    problems.push('maxRows must be 0 or more')
+  if (problems.length > 0) throw new StoreError('INVALID_ARGUMENT', `sql can't take this: ${problems.join('; ')}.`)
+}
+
+function isSqlParameter(value: unknown): boolean {
+  return value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
 }

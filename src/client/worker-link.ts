@@ -221,6 +221,11 @@ function workerLost(how: string, cause?: unknown): StoreError {
   )
 }
 
-function revive(error: unknown): unknown {
-  return error instanceof Error ? error : deserializeError(error as SerializedError)
+/** An error of this thread that is none of the store's is structured clone's, which quotes what it could not clone. */
+function revive(error: unknown): StoreError {
+  if (isStoreError(error)) return error
+  if (!(error instanceof Error)) return deserializeError(error as SerializedError)
+  return new StoreError('INVALID_ARGUMENT', 'An argument of this call is neither text nor number nor plain data.', {
+    cause: error,
+  })
 }

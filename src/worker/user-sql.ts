@@ -27,7 +27,9 @@ export async function readOnlySql(
     rows = await query(text, bound)
   } catch (error) {
     if (!(error instanceof DriverError) || (error.code !== 'ERROR' && error.code !== 'READONLY')) throw error
-    throw new StoreError('INVALID_QUERY', `The query is not valid: ${describe(error.message)}`, { cause: error })
+    throw new StoreError('INVALID_QUERY', `The query is not valid: ${describe(error.message, statement)}`, {
+      cause: error,
+    })
   }
   if (rows.length > maxRows) {
     throw new StoreError(
@@ -39,14 +41,20 @@ export async function readOnlySql(
   return rows
 }
 
+const QUOTED = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]/g
+
 /**
- * SQLite names the token, table or column at fault. These are names in a well-formed query, but text between quotes
- * may be a value, so everything quoted is left out.
+ * SQLite names the token, table or column at fault. These are names in a well-formed query, but what stands between
+ * quotes may be a value, and SQLite takes one for a name where it can: only what the query has without quotes is shown.
  */
-function describe(message: string): string {
+function describe(message: string, sql: string): string {
   const known = /(no such (?:table|column|function|index)|ambiguous column name): ([A-Za-z_][A-Za-z0-9_.]*)$/.exec(
     message,
   )
-  if (known !== null) return `${known[1]} "${known[2]}".`
-  return 'it has to be one SELECT (or WITH, VALUES, EXPLAIN) statement with correct syntax; nothing is ever written through it.'
+  if (known === null) {
+    return 'it has to be one SELECT (or WITH, VALUES, EXPLAIN) statement with correct syntax; nothing is ever written through it.'
+  }
+  const [, problem, name = ''] = known
+  const words = new Set(sql.replaceAll(QUOTED, ' ').match(/[A-Za-z_][A-Za-z0-9_]*/g))
+  return name.split('.').every((part) => words.has(part)) ? `${problem} "${name}".` : `${problem}.`
 }

@@ -52,7 +52,7 @@ test.skipIf(!hasStrace)(
   'so does one killed at any of the system calls that create files, name them and make them durable',
   async () => {
     const random = seededRandom('creation')
-    let kills = 0
+    const kills = new Map<string, number>()
     const killAt = async (call: string, hit: number): Promise<boolean> => {
       const dir = join(temporaryDirectory(), 'store')
       const program = ChildProgram.start('opener', {
@@ -61,7 +61,7 @@ test.skipIf(!hasStrace)(
       })
       const { signal } = await program.ended
       if (signal !== 'SIGKILL') return false
-      kills += 1
+      kills.set(call, (kills.get(call) ?? 0) + 1)
       await expectEmptyWorkingStore(dir).catch((error: unknown) => {
         throw new Error(`killed at ${call} number ${hit}: ${String(error)}`, { cause: error })
       })
@@ -73,9 +73,10 @@ test.skipIf(!hasStrace)(
     ]) {
       for (let hit = 1; await killAt(call, hit); hit++);
     }
-    for (let n = 0; n < shortOrLong(1, 40); n++) await killAt('pwrite64', random.between(1, 150))
-    reportFigures(`creation: ${kills} kills at system calls`)
-    expect(kills).toBeGreaterThan(0)
+    for (let n = 0; n < shortOrLong(1, 40); n++) await killAt('pwrite64', random.between(1, shortOrLong(20, 150)))
+    reportFigures(`creation: killed at ${[...kills].map(([call, count]) => `${count} x ${call}`).join(', ')}`)
+    expect(kills.get('rename'), 'each of the two copies of the keyring is renamed into place').toBeGreaterThanOrEqual(2)
+    expect(kills.get('pwrite64')).toBeGreaterThanOrEqual(1)
   },
   LONG_TEST_MS,
 )

@@ -1,0 +1,145 @@
+/**
+ * Sends secrets through every path of the store: all collections, document keys, queries, failing writes, sealed fields,
+ * sorts too large for memory. Reports every error it meets as a person would print it.
+ */
+import { inspect } from 'node:util'
+import { openStore } from '../../../src/index.ts'
+import { ownCollections } from '../collections.ts'
+import { KDF } from '../store-settings.ts'
+import { programArguments, report } from './report.ts'
+
+export interface SecretiveArguments {
+  readonly dir: string
+  readonly migrations: string
+  /** Goes into documents. */
+  readonly value: string
+  /** Is the key of documents. */
+  readonly key: string
+  readonly privateKey: string
+  readonly wrongPassword: string
+  readonly ending: 'close' | 'kill'
+}
+
+const { dir, migrations, value, key, privateKey, wrongPassword, ending } = programArguments<SecretiveArguments>()
+report('pid', process.pid)
+
+/** As base64, so that each stays one line. */
+function show(path: string, shown: unknown): void {
+  report(
+    'shown',
+    path.replaceAll(' ', '-'),
+    Buffer.from(inspect(shown, { depth: 20, showHidden: true })).toString('base64'),
+  )
+}
+
+async function expectError(path: string, work: () => unknown): Promise<void> {
+  try {
+    await work()
+    report('no-error', path.replaceAll(' ', '-'))
+  } catch (error) {
+    show(path, error)
+    show(path, (error as Error).stack)
+    show(path, JSON.stringify(error))
+  }
+}
+
+const wrong = { dir, migrations, password: wrongPassword, kdf: KDF, collections: ownCollections }
+const store = await openStore({ dir, migrations, kdf: KDF, collections: ownCollections })
+report('environment', process.env.HOLDFAST_PASSWORD === undefined ? 'clean' : 'holds the password')
+await expectError('second owner', () => openStore(wrong))
+show('the store', store)
+
+const metadata = { secret: value }
+const position = { id: key, symbol: value, side: 'long', quantity: '1', entryPrice: '1', metadata } as const
+const order = {
+  id: key,
+  clientOrderId: value,
+  symbol: value,
+  side: 'buy',
+  state: 'open',
+  quantity: '1',
+  metadata,
+} as const
+const fill = { id: key, orderId: key, price: '1', quantity: '1', filledAt: 1, metadata }
+for (let round = 0; round < 2; round++) {
+  void store.positions.put(position)
+  void store.orders.put(order)
+  void store.fills.put(fill)
+  void store.trades.put({ id: key, symbol: value, entryPrice: '1', openedAt: 1, exitReason: value, metadata })
+  void store.kv.set(key, { deep: [value] })
+  void store.preferences.set(key, value)
+  void store.flags.put({ key, value, description: value })
+  void store.users.put({ id: key, name: value, email: value })
+  void store.wallets.put({ address: key, label: value, privateKey })
+  void store.algorithmMetrics.put({ id: key, algorithm: value, recordedAt: 1, metrics: { [value]: '1' } })
+  void store.recoveryMetrics.put({ id: key, startedAt: 1, durationMs: 1, outcome: 'clean', counts: { [value]: 1 } })
+  void store.watchlist.put({ symbol: key, tag: value, note: value })
+  void store.ticks.put({ id: key, symbol: value, at: 1, price: value })
+  await store.flush()
+  await store.checkpoint()
+}
+store.sync.kv.put({ key: `${key}-blocking`, value })
+await store.transaction((tx) => {
+  tx.kv.put({ key: `${key}-transaction`, value })
+  tx.positions.put(position)
+})
+await store.kv.delete(`${key}-blocking`)
+await store.trades.load(
+  Array.from({ length: 3_000 }, (_, n) => ({
+    id: `${key}-${n}`,
+    symbol: `${value}-${n % 7}`,
+    entryPrice: '1',
+    openedAt: 3_000 - n,
+    exitReason: value.repeat(5),
+  })),
+)
+await store.sql('select symbol, group_concat("exitReason") from trades group by 1 order by 2 desc', [], { maxRows: 10 })
+await store.sql('select a._doc from trades a, (select 1 limit 20) order by a._doc || a._key desc', [], {
+  maxRows: 5_000,
+})
+const revealed = await store.wallets.reveal(key, { actor: 'test', reason: value })
+report('revealed', revealed.privateKey === privateKey ? 'right' : 'wrong')
+const sealed = await store.sql('select "_doc" from main.wallets')
+report('sealed', JSON.stringify(sealed).includes(privateKey) ? 'readable' : 'unreadable')
+report('wallet', JSON.stringify(await store.wallets.get(key)).includes(privateKey) ? 'readable' : 'unreadable')
+
+await expectError('insert of a known key', () => store.kv.insert({ key, value }))
+await expectError('insert of a known cold key', () => store.fills.insert(fill))
+await expectError('insertMany with a known key', () => store.fills.insertMany([fill, { ...fill, id: `${key}-2` }]))
+await expectError('a taken unique field', () => store.orders.put({ ...order, id: `${key}-2` }))
+await expectError('a taken email', () => store.users.put({ id: `${key}-2`, email: value }))
+await expectError('a reference to nothing', () => store.fills.put({ ...fill, orderId: value }))
+await expectError('a version of long ago', () => store.kv.put({ key, value }, { ifVersion: 900 }))
+await expectError('a version of a cold document', () =>
+  store.trades.put({ id: key, symbol: value, entryPrice: '1', openedAt: 1 }, { ifVersion: 900 }),
+)
+await expectError('delete of what is referred to', () => store.orders.delete(key))
+await expectError('no valid document', () => store.positions.put({ ...position, side: value } as never))
+await expectError('no valid decimal', () => store.positions.put({ ...position, quantity: value }))
+await expectError('no valid nesting', () => store.kv.put({ key, value: { [value]: () => value } } as never))
+await expectError('no valid key', () => store.kv.put({ key: `${key}\0`, value }))
+await expectError('no valid sealed field', () => store.wallets.put({ address: key, privateKey: [privateKey] } as never))
+await expectError('a transaction that throws', () =>
+  store.transaction(() => {
+    throw new RangeError('of its own')
+  }),
+)
+await expectError('an unknown field in a query', () => store.fills.find({ [key]: 1 } as never))
+await expectError('sql of nonsense', () => store.sql(`select '${value}' from`))
+await expectError('sql with a value in double quotes', () => store.sql(`select max("${value}", *) from orders`))
+await expectError('sql with a value out of place', () => store.sql(`select 1 where '${value}' in '${value}'`))
+await expectError('sql of a missing table', () => store.sql(`select * from "${key}"`))
+await expectError('sql that writes', () => store.sql(`insert into kv values ('${value}')`))
+await expectError('sql with bad json', () => store.sql('select ? -> 1', [value]))
+await expectError('sql with too many rows', () => store.sql('select * from trades', [], { maxRows: 2 }))
+await expectError('sql with too few parameters', () => store.sql('select json_extract(?, ?)', [value, value]))
+await expectError('a blocking write', () => store.sync.fills.insert(fill))
+await expectError('an unknown collection', () => store.collection(key))
+await expectError('reveal without a reason', () => store.wallets.reveal(key, { actor: value, reason: '' }))
+await expectError('options that are none', () => openStore({ dir, password: [wrongPassword] } as never))
+await expectError('a weak password', () => openStore({ dir: `${dir}-other`, password: wrongPassword.slice(0, 10) }))
+await store.flush()
+if (ending === 'kill') process.kill(process.pid, 'SIGKILL')
+await store.close()
+await expectError('a wrong password', () => openStore(wrong))
+await expectError('a write after close', () => store.kv.put({ key, value }))
