@@ -20,6 +20,7 @@ export const FAILPOINTS = [
   'checkpoint:before',
   'checkpoint:after',
   'close:before-checkpoint',
+  'target:before-rename',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

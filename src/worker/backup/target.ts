@@ -1,0 +1,55 @@
+/** Where backups and archives go: a place that takes whole files by name. A folder is one; an object store can be. */
+import { StoreError } from '../../protocol/store-error.ts'
+import { openFolderTarget } from './folder-target.ts'
+
+export interface BackupTarget {
+  /** As a person would write it. */
+  readonly location: string
+  /** Whole or absent, durable when it resolves; replaces what was there. Paths are relative, '/'-separated. */
+  write(path: string, content: AsyncIterable<Uint8Array> | Uint8Array): Promise<void>
+  /**
+   * The bytes in order, in pieces of at most 1 MiB; fewer than `range` asks for when the file ends before.
+   *
+   * @throws StoreError `TARGET_FILE_MISSING`
+   */
+  read(path: string, range?: ByteRange): AsyncIterable<Uint8Array>
+  /** Every whole file whose path starts with `prefix`, by path; none when there is no such place. */
+  list(prefix: string): Promise<readonly TargetFile[]>
+  /** Durable when it resolves; no error when there is none. */
+  remove(path: string): Promise<void>
+  /**
+   * Keeps a second backup or prune from changing `area` until the release. What writers that died have left there
+   * unfinished is gone when it resolves.
+   *
+   * @throws StoreError `TARGET_BUSY`
+   */
+  lock(area: string): Promise<TargetLock>
+}
+
+export interface ByteRange {
+  readonly offset: number
+  readonly length: number
+}
+
+export interface TargetFile {
+  readonly path: string
+  readonly bytes: number
+}
+
+export interface TargetLock {
+  release(): Promise<void>
+}
+
+/**
+ * Opens a place for backups; a folder is made by the first write to it.
+ *
+ * @throws StoreError `INVALID_ARGUMENT` for a location that is no folder, `PERMISSION_DENIED`, `IO_ERROR`
+ */
+export async function openTarget(location: string): Promise<BackupTarget> {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) {
+    throw new StoreError('INVALID_ARGUMENT', `${location} is no place this version can write to. Name a folder.`, {
+      details: { location },
+    })
+  }
+  return await openFolderTarget(location)
+}
