@@ -20,6 +20,7 @@ export type { ChangeEvent, ChangeListener } from './client/collection-state.ts'
 export type { LatencySummary, QueueLimits, QueueStats } from './client/commit-queue.ts'
 export { type OpenStoreOptions, openStore } from './client/open-store.ts'
 export type {
+  RepairOptions,
   SqlOptions,
   SqlParameter,
   Store,
@@ -30,8 +31,8 @@ export type {
 } from './client/store.ts'
 export type { SyncCollection, SyncScope } from './client/sync-store.ts'
 export type { TransactionCollection, TransactionScope } from './client/transaction.ts'
+export { type CheckFinding, FINDING_CODES, type FindingCode, type RepairResult } from './protocol/check-finding.ts'
 export type {
-  CheckFinding,
   Durability,
   FileStatus,
   KdfCostOptions,

@@ -1,33 +1,77 @@
+import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import type { CheckFinding } from '../index.ts'
 import { EXIT } from './exit-codes.ts'
-import { withReader } from './open-session-store.ts'
+import { withOwner, withReader } from './open-session-store.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
+
+interface CheckCommandOptions {
+  readonly repair?: boolean
+}
 
 export function addCheckCommand(program: Command, session: () => Session): void {
   program
     .command('check')
-    .description('verify every page, the structure, the references and the modes of the files; changes nothing')
+    .description('verify pages, structure, references, log, keyring copies, modes and room; changes nothing by itself')
+    .option('--repair', 'rebuild what can be derived (indexes, a keyring copy, modes), as the owner of the store')
     .addHelpText('after', `\nExits with ${EXIT.checkFoundErrors} when there are errors; warnings alone are no failure.`)
-    .action(async () => {
-      process.exitCode = await check(session())
+    .action(async ({ repair }: CheckCommandOptions) => {
+      process.exitCode = repair === true ? await repairStore(session()) : await check(session())
     })
 }
 
 async function check(session: Session): Promise<number> {
   const { terminal } = session
   const findings = await withReader(session, async (store) => await store.check())
-  const errors = findings.filter(({ severity }) => severity === 'error').length
-  if (terminal.isJson) await terminal.writeJson({ ok: errors === 0, findings })
-  else await writeFindings(findings, terminal)
-  return errors === 0 ? EXIT.ok : EXIT.checkFoundErrors
+  if (terminal.isJson) await terminal.writeJson({ ok: !hasErrors(findings), findings })
+  else {
+    await writeFindings(findings, terminal)
+    if (findings.length === 0) await terminal.writeLine('No problem found.')
+  }
+  return exitCodeOf(findings)
+}
+
+async function repairStore(session: Session): Promise<number> {
+  const { terminal } = session
+  const { restored, result } = await withOwner(session, async (store) => ({
+    restored: store.restoredKeyringCopies,
+    result: await store.repair({ actor: userInfo().username }),
+  }))
+  const { repaired, remaining, refused } = result
+  if (terminal.isJson) {
+    await terminal.writeJson({
+      ok: !hasErrors(remaining),
+      repaired,
+      restoredKeyringCopies: restored,
+      refused,
+      findings: remaining,
+    })
+    return exitCodeOf(remaining)
+  }
+  for (const { subject, problem } of repaired) {
+    await terminal.writeLine(`${terminal.style('green', 'repaired:')} ${subject}: ${problem}`)
+  }
+  await writeFindings(remaining, terminal)
+  if (refused) {
+    await terminal.writeLine('Nothing was repaired: what is damaged here can not be derived from the rest.')
+  } else if (repaired.length + remaining.length === 0) {
+    await terminal.writeLine(restored.length > 0 ? 'No other problem found.' : 'No problem found.')
+  }
+  return exitCodeOf(remaining)
+}
+
+function hasErrors(findings: readonly CheckFinding[]): boolean {
+  return findings.some(({ severity }) => severity === 'error')
+}
+
+function exitCodeOf(findings: readonly CheckFinding[]): number {
+  return hasErrors(findings) ? EXIT.checkFoundErrors : EXIT.ok
 }
 
 async function writeFindings(findings: readonly CheckFinding[], terminal: Terminal): Promise<void> {
-  for (const { severity, subject, problem, remedy } of findings) {
+  for (const { code, severity, subject, problem, remedy } of findings) {
     const label = terminal.style(severity === 'error' ? 'red' : 'yellow', `${severity}:`)
-    await terminal.writeLine(`${label} ${subject}: ${problem}\n  ${remedy}`)
+    await terminal.writeLine(`${label} ${subject}: ${problem} ${terminal.style('dim', `(${code})`)}\n  ${remedy}`)
   }
-  if (findings.length === 0) await terminal.writeLine('No problem found.')
 }

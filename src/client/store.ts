@@ -1,5 +1,6 @@
 /** An open store: its collections as properties, and what concerns all of them. */
-import type { CheckFinding, SqlRow, WorkerStatus } from '../protocol/methods.ts'
+import type { CheckFinding, RepairResult } from '../protocol/check-finding.ts'
+import type { SqlRow, WorkerStatus } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import type { BuiltInCollections } from '../schema/built-in-collections.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
@@ -17,6 +18,11 @@ export interface SqlOptions {
   readonly file?: DatabaseFile
   /** A larger result rejects with `RESULT_TOO_LARGE`; default 10,000. */
   readonly maxRows?: number
+}
+
+export interface RepairOptions {
+  /** Who asks for it, for the audit trail. */
+  readonly actor: string
 }
 
 export type SqlParameter = string | number | boolean | null
@@ -79,8 +85,19 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
   ready(): Promise<void>
   stats(): StoreStats
   status(): Promise<StoreStatus>
-  /** Verifies page authentication, structure, foreign keys and file modes; an empty list is good news. */
+  /**
+   * Verifies page authentication, structure, indexes, foreign keys, the log, the copies of the keyring, file modes,
+   * blobs and free space; an empty list is good news. Reads everything: takes as long as reading the files.
+   */
   check(): Promise<readonly CheckFinding[]>
+  /**
+   * Rebuilds what can be derived: indexes, the second copy of the keyring, file modes. When anything else is damaged it
+   * touches nothing. Recorded in the audit trail. Rejects with `READ_ONLY`.
+   *
+   * @example
+   * const { repaired, remaining } = await store.repair({ actor: 'ops' })
+   */
+  repair(options: RepairOptions): Promise<RepairResult>
   /** Moves the write-ahead log into the database files and empties it. */
   checkpoint(): Promise<void>
   /** Any collection the store has, also one that this program does not define, as recorded in the store. */
@@ -199,6 +216,15 @@ export class HoldfastStore {
   async check(): Promise<readonly CheckFinding[]> {
     this.#core.assertOpen()
     return await this.#core.supervisor.read('check')
+  }
+
+  async repair(options: RepairOptions): Promise<RepairResult> {
+    this.#core.assertOpen()
+    const actor: unknown = options?.actor
+    if (typeof actor !== 'string' || actor === '') {
+      throw new StoreError('INVALID_ARGUMENT', 'repair needs an actor: who asks for it, for the audit trail.')
+    }
+    return await this.#core.supervisor.callOnce('repair', { actor })
   }
 
   async checkpoint(): Promise<void> {

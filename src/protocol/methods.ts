@@ -7,6 +7,7 @@ import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
+import type { CheckFinding, RepairRequest, RepairResult } from './check-finding.ts'
 import type { SerializedError } from './store-error.ts'
 
 export type Durability = 'full' | 'normal'
@@ -122,13 +123,6 @@ export interface WorkerStatus {
   readonly migrations: readonly { readonly origin: string; readonly number: number; readonly name: string }[]
 }
 
-export interface CheckFinding {
-  readonly severity: 'error' | 'warning'
-  readonly subject: string
-  readonly problem: string
-  readonly remedy: string
-}
-
 export interface AppliedRequest {
   readonly file: DatabaseFile
   readonly sequence: number
@@ -158,6 +152,7 @@ export interface StoreWorkerMethods {
   reveal(request: RevealRequest): Promise<Readonly<Record<string, string | null>>>
   checkpoint(): Promise<void>
   check(): Promise<readonly CheckFinding[]>
+  repair(request: RepairRequest): Promise<RepairResult>
   status(): Promise<WorkerStatus>
   close(): Promise<void>
   /** Ends the calls of native packages under way. The worker answers nothing after it: its thread can end without harm. */

@@ -111,6 +111,11 @@ export class Committer {
     )
   }
 
+  /** Runs work of the store's upkeep on the writer's connection, while no commit is under way. */
+  maintain<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.exclusively(() => work(this.#connection))
+  }
+
   /** Runs `work` while no commit is under way; commits that arrive meanwhile wait in order. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#tail.then(work)

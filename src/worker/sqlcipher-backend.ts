@@ -10,10 +10,10 @@ import { assertPasswordStrength, passwordBytes } from '../crypto/password.ts'
 import { deriveSubKey } from '../crypto/sub-key.ts'
 import { withSecret, zero } from '../crypto/zero.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult } from '../protocol/batch.ts'
+import type { CheckFinding, RepairRequest, RepairResult } from '../protocol/check-finding.ts'
 import type {
   AppliedRequest,
   AppliedResult,
-  CheckFinding,
   EntryWire,
   HydratePage,
   HydrateRequest,
@@ -36,9 +36,9 @@ import type { Committer } from './committer.ts'
 import type { Connection, Driver, Row } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 import { FileBackend, takeSession } from './file-backend.ts'
-import { integrityFindings } from './integrity.ts'
 import { toStoreError } from './io-error.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
+import { checkStore, repairStore } from './maintenance/check.ts'
 import { readMigrations } from './migration-files.ts'
 import {
   type AppliedMigration,
@@ -141,7 +141,7 @@ class Opening {
     const collections = await this.#collections(writers)
     await ensureCollectionTables(writers, this.#request.collections)
     const session = await takeSession(writers.get('state') as Connection, this.#request.session)
-    const backend = await this.#start({ keys, keyring, collections, writers, lock })
+    const backend = await this.#start({ keys, keyring, collections, writers, lock, restored })
     for (const guard of guards) await guard.close()
     return {
       backend,
@@ -196,7 +196,7 @@ class Opening {
     }
     const collections = await this.#collections(readers)
     for (const reader of readers.values()) await reader.close()
-    const backend = await this.#start({ keys, keyring, collections, writers: new Map(), lock: null })
+    const backend = await this.#start({ keys, keyring, collections, writers: new Map(), lock: null, restored: [] })
     return {
       backend,
       result: {
@@ -355,9 +355,11 @@ class Opening {
     readonly collections: ReadonlyMap<string, CollectionSpec>
     readonly writers: ReadonlyMap<DatabaseFile, Connection>
     readonly lock: OwnerLock | null
+    /** Copies of the keyring that had to be written anew. */
+    readonly restored: readonly string[]
   }): Promise<Backend> {
     const { dir, durability } = this.#request
-    const { keys, keyring, collections, writers, lock } = parts
+    const { keys, keyring, collections, writers, lock, restored } = parts
     const sealedFields = new SealedFields(keys.sealingKey)
     const readSlots = new ReadSlots()
     const files = new Map<DatabaseFile, FileBackend>()
@@ -375,6 +377,13 @@ class Opening {
       })
       files.set(file, backend)
       this.#undo.push(() => backend.close())
+    }
+    for (const name of restored) {
+      await files.get('state')?.committer?.audit({
+        actor: 'holdfast',
+        event: 'repair',
+        data: { code: 'KEYRING_COPY_DAMAGED', subject: name },
+      })
     }
     return new SqlcipherBackend({ dir, files, readSlots, collections, sealedFields, keys, lock })
   }
@@ -493,12 +502,11 @@ class SqlcipherBackend implements Backend {
   }
 
   async check(): Promise<readonly CheckFinding[]> {
-    const { dir, files } = this.#parts
-    try {
-      return await integrityFindings(dir, [...files.values()])
-    } catch (error) {
-      throw await toStoreError(error, dir)
-    }
+    return await this.#ownErrors(() => checkStore(this.#parts))
+  }
+
+  async repair(request: RepairRequest): Promise<RepairResult> {
+    return await this.#ownErrors(() => repairStore(this.#parts, request))
   }
 
   async status(): Promise<WorkerStatus> {
@@ -522,6 +530,14 @@ class SqlcipherBackend implements Backend {
     const text = 'SELECT "origin", "number", "name" FROM "_migrations" ORDER BY "origin", "number"'
     const rows = (await this.#read('state', { text, parameters: [] })) as unknown as AppliedMigration[]
     return rows.map(({ origin, number, name }) => ({ origin, number, name }))
+  }
+
+  async #ownErrors<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw await toStoreError(error, this.#parts.dir)
+    }
   }
 
   async #read(file: DatabaseFile, sql: Sql): Promise<Row[]> {

@@ -19,6 +19,7 @@ const BACKEND_METHODS = [
   'reveal',
   'checkpoint',
   'check',
+  'repair',
   'status',
   'close',
 ] as const satisfies readonly (keyof Backend)[]

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { holdfast } from './run-command.ts'
@@ -62,6 +62,51 @@ describe('check', () => {
     expect(ok).toBe(false)
     expect(findings).toContainEqual(expect.objectContaining({ severity: 'error', subject: 'state.db' }))
     expect(exitCode).toBe(11)
+  })
+
+  test('--repair corrects what can be derived, says what, and exits with 0', async () => {
+    const dir = await filledStore()
+    chmodSync(join(dir, 'market.db'), 0o664)
+    const { stdout, exitCode } = await holdfast('check', '--repair', '--dir', dir)
+    expect(stdout).toContain(`repaired: ${join(dir, 'market.db')}: mode is 0664: others may read or write it\n`)
+    expect(exitCode).toBe(0)
+    expect((await holdfast('check', '--dir', dir)).stdout).toBe('No problem found.\n')
+  })
+
+  test('--repair names a copy of the keyring that opening has written anew', async () => {
+    const dir = await filledStore()
+    rmSync(join(dir, 'keyring.backup.json'))
+    const { stdout, exitCode } = await holdfast('check', '--repair', '--dir', dir, '--json')
+    expect(JSON.parse(stdout)).toEqual({
+      ok: true,
+      repaired: [],
+      restoredKeyringCopies: ['keyring.backup.json'],
+      refused: false,
+      findings: [],
+    })
+    expect(exitCode).toBe(0)
+  })
+
+  test('--repair touches nothing beside a damaged page, and exits with 11', async () => {
+    const dir = await filledStore()
+    const path = join(dir, 'state.db')
+    const bytes = readFileSync(path)
+    const middle = Math.floor(bytes.length / 2)
+    bytes[middle] = (bytes[middle] as number) ^ 1
+    writeFileSync(path, bytes)
+    const { stdout, exitCode } = await holdfast('check', '--repair', '--dir', dir)
+    expect(stdout).toContain('(PAGE_DAMAGED)')
+    expect(stdout).toContain('Nothing was repaired')
+    expect(exitCode).toBe(11)
+    expect(readFileSync(path).subarray(middle, middle + 1)).toEqual(bytes.subarray(middle, middle + 1))
+  })
+
+  test('--repair needs the store for itself', async () => {
+    const dir = join(temporaryDirectory(), 'state')
+    const owner = await openTestStore(dir)
+    const { exitCode } = await holdfast('check', '--repair', '--dir', dir)
+    await owner.close()
+    expect(exitCode).toBe(6)
   })
 
   test('says so when the store does not even open, with exit code 7', async () => {

@@ -1,0 +1,80 @@
+/** Everything that can be verified of an open store, and the repair of what can be derived from the rest. */
+import { chmod } from 'node:fs/promises'
+import { readKeyring, restoreKeyringCopies } from '../../crypto/keyring-file.ts'
+import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from '../../protocol/check-finding.ts'
+import type { FileStatus } from '../../protocol/methods.ts'
+import { StoreError } from '../../protocol/store-error.ts'
+import type { DatabaseFile } from '../../schema/database-file.ts'
+import { DriverError } from '../driver.ts'
+import type { FileBackend } from '../file-backend.ts'
+import { quoteName } from '../quote.ts'
+import { databaseFindings } from './database-findings.ts'
+import { directoryFindings, openModes } from './directory-findings.ts'
+
+export interface CheckedStore {
+  readonly dir: string
+  readonly files: ReadonlyMap<DatabaseFile, FileBackend>
+}
+
+/** What can't be derived from anything else. Beside it nothing is touched: every write makes a rescue harder. */
+const BEYOND_REPAIR: ReadonlySet<FindingCode> = new Set(['PAGE_DAMAGED', 'STRUCTURE_DAMAGED', 'LOG_DAMAGED'] as const)
+
+export async function checkStore({ dir, files }: CheckedStore): Promise<CheckFinding[]> {
+  const findings: CheckFinding[] = []
+  const statuses: Record<string, FileStatus> = {}
+  for (const [name, file] of files) {
+    findings.push(...(await databaseFindings(dir, file)))
+    statuses[name] = await file.status()
+  }
+  return [...findings, ...(await directoryFindings(dir, statuses))]
+}
+
+/**
+ * Rebuilds what can be derived: indexes from their tables, the lost copy of the keyring from the other, modes. Each is
+ * recorded in the audit trail before it is begun; what fails is found again by the check that ends it.
+ *
+ * @throws StoreError `READ_ONLY` without a writer
+ */
+export async function repairStore(store: CheckedStore, { actor }: RepairRequest): Promise<RepairResult> {
+  const found = await checkStore(store)
+  if (found.some(({ code, repairable }) => BEYOND_REPAIR.has(code) || (isIndex(code) && !repairable))) {
+    return { repaired: [], remaining: found, refused: true }
+  }
+  const repairable = found.filter((finding) => finding.repairable)
+  if (repairable.length === 0) return { repaired: [], remaining: found, refused: false }
+  const { committer } = store.files.get('state') as FileBackend
+  if (committer === null) throw new StoreError('READ_ONLY', 'A store opened with readOnly: true repairs nothing.')
+  for (const finding of repairable) {
+    const { code, subject } = finding
+    await committer.audit({ actor, event: 'repair', data: { code, subject } })
+    await repairOne(store, finding)
+  }
+  const remaining = await checkStore(store)
+  const isStillThere = (finding: CheckFinding) =>
+    remaining.some(({ code, subject }) => code === finding.code && subject === finding.subject)
+  return { repaired: repairable.filter((finding) => !isStillThere(finding)), remaining, refused: false }
+}
+
+function isIndex(code: FindingCode): boolean {
+  return code === 'INDEX_DAMAGED' || code === 'SEARCH_INDEX_DAMAGED'
+}
+
+async function repairOne({ dir, files }: CheckedStore, { code, subject }: CheckFinding): Promise<void> {
+  if (isIndex(code)) {
+    const [database = '', name = ''] = subject.split(/: (.*)/s)
+    const { committer } = files.get(database.replace(/\.db$/, '') as DatabaseFile) as FileBackend
+    const table = quoteName(name)
+    const sql = code === 'INDEX_DAMAGED' ? `REINDEX ${table}` : `INSERT INTO ${table} (${table}) VALUES ('rebuild')`
+    await committer?.maintain((connection) => connection.exec(sql)).catch(leaveToTheCheck)
+  } else if (code === 'MODE_TOO_OPEN') {
+    for await (const { path, wanted } of openModes(subject)) if (path === subject) await chmod(path, wanted)
+  } else {
+    const found = await readKeyring(dir)
+    if (found !== undefined) await restoreKeyringCopies(dir, found.keyring, found.damagedCopies)
+  }
+}
+
+/** A unique index over values that are not unique can't be built: it stays as it is, and is found again. */
+function leaveToTheCheck(error: unknown): void {
+  if (!(error instanceof DriverError)) throw error
+}

@@ -1,0 +1,351 @@
+/** `check` and `repair` over real files: each kind of damage is done for real first. */
+import { createHash, randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type CheckFinding, defineCollection, FINDING_CODES, type Store, z } from '../../../src/index.ts'
+import { queryOnce } from '../../../src/worker/driver.ts'
+import { fill, order, trade } from '../../client/fixtures/documents.ts'
+import { codeOf, openTempStore, tempDir } from '../../client/fixtures/temp-store.ts'
+import { fingerprint, migrationsFolder, openDatabase } from '../fixtures/backend.ts'
+
+const REPAIR = { actor: 'test' }
+
+const codesOf = (findings: readonly CheckFinding[]) => findings.map(({ code }) => code)
+
+async function closedStore(fillStore: (store: Store) => Promise<unknown> = insertOrders): Promise<string> {
+  const store = await openTempStore({ dir: join(tempDir(), 'state') })
+  await fillStore(store)
+  await store.close()
+  return store.dir
+}
+
+async function insertOrders(store: Store): Promise<void> {
+  await store.orders.insertMany(Array.from({ length: 20 }, (_, index) => order(`o-${index}`)))
+}
+
+/** Takes an index out of the schema, so that SQLite writes rows without it, and puts it back as it was. */
+async function withoutIndex(dir: string, index: string, sql: string): Promise<void> {
+  const withSchema = async (work: (connection: Awaited<ReturnType<typeof openDatabase>>) => Promise<unknown>) => {
+    const connection = await openDatabase(dir)
+    await connection.exec('PRAGMA writable_schema = ON')
+    await work(connection)
+    await connection.close()
+  }
+  let row: Record<string, unknown> = {}
+  await withSchema(async (connection) => {
+    ;[row = {}] = await queryOnce(connection, 'SELECT * FROM sqlite_schema WHERE name = ?', [index])
+    await queryOnce(connection, 'DELETE FROM sqlite_schema WHERE name = ?', [index])
+  })
+  await withSchema((connection) => connection.exec(sql))
+  await withSchema((connection) =>
+    queryOnce(connection, 'INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)', [
+      String(row.type),
+      String(row.name),
+      String(row.tbl_name),
+      Number(row.rootpage),
+      row.sql as string | null,
+    ]),
+  )
+}
+
+const ROWS = `INSERT INTO "orders" ("_key", "_doc", "_version", "_createdAt", "_updatedAt", "_sequence")
+  VALUES ('extra', '{"id":"extra","state":"open","symbol":"X"}', 1, 1, 1, 1)`
+
+describe('a sound store', () => {
+  test('has no findings, open or beside its owner', async () => {
+    const owner = await openTempStore()
+    await insertOrders(owner)
+    expect(await owner.check()).toEqual([])
+    const reader = await openTempStore({ dir: owner.dir, readOnly: true })
+    expect(await reader.check()).toEqual([])
+  })
+
+  test('stays without findings while commits and checkpoints go on', async () => {
+    const store = await openTempStore()
+    let isChecking = true
+    const writing = (async () => {
+      for (let index = 0; isChecking; index++) {
+        await store.trades.insertMany(
+          Array.from({ length: 200 }, (_, each) =>
+            trade(`t-${index}-${each}`, { metadata: { note: 'x'.repeat(500) } }),
+          ),
+        )
+        if (index % 3 === 0) await store.checkpoint()
+      }
+    })()
+    const reader = await openTempStore({ dir: store.dir, readOnly: true })
+    for (let round = 0; round < 3; round++) {
+      expect(await store.check()).toEqual([])
+      expect(await reader.check()).toEqual([])
+    }
+    isChecking = false
+    await writing
+  })
+
+  test('is not changed by a repair, and nothing is recorded', async () => {
+    const store = await openTempStore()
+    expect(await store.repair(REPAIR)).toEqual({ repaired: [], remaining: [], refused: false })
+    expect(await store.sql('select * from _audit where event = ?', ['repair'])).toEqual([])
+  })
+
+  test('every code a finding can have is listed once', () => {
+    expect(new Set(FINDING_CODES).size).toBe(FINDING_CODES.length)
+  })
+})
+
+describe('an index that does not hold what its table does', () => {
+  test('is found, and rebuilt from the table', async () => {
+    const dir = await closedStore()
+    await withoutIndex(dir, 'orders.state', ROWS)
+    const store = await openTempStore({ dir })
+    expect(await store.orders.find({ state: 'open', symbol: 'X' })).toEqual([])
+    expect(await store.check()).toEqual([
+      expect.objectContaining({
+        code: 'INDEX_DAMAGED',
+        severity: 'error',
+        subject: 'state.db: orders.state',
+        repairable: true,
+      }),
+    ])
+    const { repaired, remaining } = await store.repair(REPAIR)
+    expect(codesOf(repaired)).toEqual(['INDEX_DAMAGED'])
+    expect(remaining).toEqual([])
+    expect(await store.check()).toEqual([])
+    expect(
+      await store.sql(`select _key from main.orders indexed by "orders.state" where state = 'open' and _key = 'extra'`),
+    ).toEqual([{ _key: 'extra' }])
+  })
+
+  test('is recorded in the audit trail', async () => {
+    const dir = await closedStore()
+    await withoutIndex(dir, 'orders.symbol', ROWS)
+    const store = await openTempStore({ dir })
+    await store.repair({ actor: 'alice' })
+    const [entry] = await store.sql<{ actor: string; data: string }>(
+      `select actor, data from _audit where event = 'repair'`,
+    )
+    expect(entry?.actor).toBe('alice')
+    expect(JSON.parse(entry?.data ?? '')).toEqual({ code: 'INDEX_DAMAGED', subject: 'state.db: orders.symbol' })
+  })
+
+  test('stays as it is when its values are not unique, and is found again', async () => {
+    const dir = await closedStore(async (store) => {
+      await store.orders.insert(order('first', { clientOrderId: 'same' }))
+    })
+    const twin = ROWS.replace('"symbol":"X"', '"symbol":"X","clientOrderId":"same"')
+    await withoutIndex(dir, 'orders.clientOrderId', twin)
+    const store = await openTempStore({ dir })
+    const { repaired, remaining } = await store.repair(REPAIR)
+    expect(repaired).toEqual([])
+    expect(codesOf(remaining)).toEqual(['INDEX_DAMAGED'])
+    expect(await store.sql('select count(*) n from main.orders not indexed')).toEqual([{ n: 2 }])
+  })
+
+  test('of a collection of one’s own is rebuilt too', async () => {
+    const notes = defineCollection({
+      name: 'notes',
+      key: 'id',
+      schema: z.object({ id: z.string(), tag: z.string() }),
+      indexes: ['tag'],
+    })
+    const first = await openTempStore({ collections: { notes } })
+    await first.notes.insert({ id: 'a', tag: 't' })
+    await first.close()
+    await withoutIndex(first.dir, 'notes.tag', 'UPDATE "notes" SET "_doc" = \'{"id":"a","tag":"u"}\'')
+    const store = await openTempStore({ dir: first.dir, collections: { notes } })
+    expect(codesOf(await store.check())).toEqual(['INDEX_DAMAGED'])
+    expect((await store.repair(REPAIR)).remaining).toEqual([])
+    expect(await store.notes.find({ tag: 'u' })).toEqual([{ id: 'a', tag: 'u' }])
+  })
+})
+
+describe('a full-text index', () => {
+  const folder = () =>
+    migrationsFolder({
+      '0001_search.sql': `CREATE VIRTUAL TABLE "search" USING fts5(body); INSERT INTO "search" VALUES ('blue fish'), ('red fish');`,
+    })
+
+  test('that does not hold its texts is found and rebuilt', async () => {
+    const migrations = folder()
+    const first = await openTempStore({ migrations })
+    await first.close()
+    const connection = await openDatabase(first.dir)
+    await connection.exec(`UPDATE "search_content" SET c0 = 'green bird' WHERE id = 2`)
+    await connection.close()
+    const store = await openTempStore({ dir: first.dir, migrations })
+    expect(codesOf(await store.check())).toEqual(['SEARCH_INDEX_DAMAGED'])
+    const { repaired, remaining } = await store.repair(REPAIR)
+    expect(codesOf(repaired)).toEqual(['SEARCH_INDEX_DAMAGED'])
+    expect(remaining).toEqual([])
+    expect(await store.sql(`select body from search where search match 'bird'`)).toEqual([{ body: 'green bird' }])
+  })
+})
+
+describe('the copies of the keyring', () => {
+  test.each([
+    'keyring.json',
+    'keyring.backup.json',
+  ])('%s lost while the store is open is found and written anew', async (name) => {
+    const store = await openTempStore()
+    const path = join(store.dir, name)
+    const before = readFileSync(path, 'utf8')
+    rmSync(path)
+    expect(await store.check()).toEqual([
+      expect.objectContaining({ code: 'KEYRING_COPY_MISSING', subject: name, severity: 'warning', repairable: true }),
+    ])
+    expect(codesOf((await store.repair(REPAIR)).repaired)).toEqual(['KEYRING_COPY_MISSING'])
+    expect(readFileSync(path, 'utf8')).toBe(before)
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    expect(await store.check()).toEqual([])
+  })
+
+  test('a damaged one is found, moved aside and written anew', async () => {
+    const store = await openTempStore()
+    const path = join(store.dir, 'keyring.backup.json')
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/[0-9]/, 'x'))
+    expect(codesOf(await store.check())).toEqual(['KEYRING_COPY_DAMAGED'])
+    expect((await store.repair(REPAIR)).remaining).toEqual([])
+    expect(existsSync(`${path}.damaged-1`)).toBe(true)
+  })
+
+  test('both lost is an error that nothing here can repair', async () => {
+    const store = await openTempStore()
+    const texts = ['keyring.json', 'keyring.backup.json'].map(
+      (name) => [name, readFileSync(join(store.dir, name))] as const,
+    )
+    for (const [name] of texts) rmSync(join(store.dir, name))
+    const [found] = await store.check()
+    expect(found).toMatchObject({ code: 'KEYRING_COPY_MISSING', severity: 'error', repairable: false })
+    for (const [name, text] of texts) writeFileSync(join(store.dir, name), text, { mode: 0o600 })
+  })
+
+  test('one restored by an open is recorded in the audit trail', async () => {
+    const dir = await closedStore()
+    rmSync(join(dir, 'keyring.backup.json'))
+    const store = await openTempStore({ dir })
+    expect(store.restoredKeyringCopies).toEqual(['keyring.backup.json'])
+    expect(
+      await store.sql(`select json_extract(data, '$.subject') subject from _audit where event = 'repair'`),
+    ).toEqual([{ subject: 'keyring.backup.json' }])
+  })
+})
+
+describe('modes', () => {
+  test('of the folder, its files and what is in its folders are found and corrected', async () => {
+    const store = await openTempStore()
+    const inner = join(store.dir, 'cache', 'BTC')
+    mkdirSync(join(store.dir, 'cache'), { mode: 0o700 })
+    writeFileSync(inner, 'sealed', { mode: 0o600 })
+    const wrong = [store.dir, join(store.dir, 'cache'), inner, join(store.dir, 'lock')]
+    for (const path of wrong) chmodSync(path, 0o755)
+    const found = await store.check()
+    expect(found.map(({ subject }) => subject).sort()).toEqual([...wrong].sort())
+    expect(new Set(codesOf(found))).toEqual(new Set(['MODE_TOO_OPEN']))
+    expect((await store.repair(REPAIR)).remaining).toEqual([])
+    expect(wrong.map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o700, 0o600, 0o600])
+    expect(await codeOf(openTempStore({ dir: store.dir }))).toBe('STORE_LOCKED')
+  })
+
+  test('of what a link leads to are nobody’s business here', async () => {
+    const store = await openTempStore()
+    const elsewhere = join(tempDir(), 'elsewhere')
+    writeFileSync(elsewhere, 'x', { mode: 0o644 })
+    symlinkSync(elsewhere, join(store.dir, 'link'))
+    expect(await store.check()).toEqual([])
+    await store.repair(REPAIR)
+    expect(statSync(elsewhere).mode & 0o777).toBe(0o644)
+  })
+})
+
+describe('blobs', () => {
+  test('are compared with the hash that is their name; other files are left alone', async () => {
+    const store = await openTempStore()
+    const folder = join(store.dir, 'blobs')
+    mkdirSync(folder, { mode: 0o700 })
+    const bytes = randomBytes(100_000)
+    const path = join(folder, createHash('sha256').update(bytes).digest('hex'))
+    writeFileSync(path, bytes, { mode: 0o600 })
+    writeFileSync(join(folder, 'notes.txt'), 'x', { mode: 0o600 })
+    expect(await store.check()).toEqual([])
+    bytes[50_000] = (bytes[50_000] as number) ^ 1
+    writeFileSync(path, bytes, { mode: 0o600 })
+    const { repaired, remaining } = await store.repair(REPAIR)
+    expect(repaired).toEqual([])
+    expect(remaining).toEqual([expect.objectContaining({ code: 'BLOB_DAMAGED', subject: path, repairable: false })])
+    expect(readFileSync(path)).toEqual(bytes)
+  })
+})
+
+describe('what can’t be derived', () => {
+  test('a damaged page is reported, and nothing else is repaired beside it', async () => {
+    const dir = await closedStore(async (store) => {
+      await store.trades.insertMany(
+        Array.from({ length: 300 }, (_, index) => trade(`t-${index}`, { metadata: { note: 'x'.repeat(2_000) } })),
+      )
+    })
+    const path = join(dir, 'state.db')
+    const bytes = readFileSync(path)
+    const middle = Math.floor(bytes.length / 2)
+    bytes[middle] = (bytes[middle] as number) ^ 1
+    writeFileSync(path, bytes)
+    const store = await openTempStore({ dir })
+    chmodSync(join(dir, 'owner.json'), 0o644)
+    const before = fingerprint(dir)
+    const { repaired, remaining, refused } = await store.repair(REPAIR)
+    expect(refused).toBe(true)
+    expect(repaired).toEqual([])
+    expect(codesOf(remaining)).toEqual(['PAGE_DAMAGED', 'MODE_TOO_OPEN'])
+    expect(fingerprint(dir)).toEqual(before)
+    expect(statSync(join(dir, 'owner.json')).mode & 0o777).toBe(0o644)
+  })
+
+  test('damage in the middle of the log is found beside a reader, too', async () => {
+    const first = await openTempStore()
+    for (let index = 0; index < 20; index++) await first.orders.insert(order(`o-${index}`))
+    const copy = join(tempDir(), 'state')
+    mkdirSync(copy, { mode: 0o700 })
+    const names = ['keyring.json', 'keyring.backup.json', 'state.db-wal', 'market.db-wal']
+    for (const name of names) writeFileSync(join(copy, name), readFileSync(join(first.dir, name)), { mode: 0o600 })
+    await first.close()
+    for (const name of ['state.db', 'market.db'])
+      writeFileSync(join(copy, name), readFileSync(join(first.dir, name)), { mode: 0o600 })
+    const path = join(copy, 'state.db-wal')
+    const log = readFileSync(path)
+    const inFifthFrame = 32 + 5 * (24 + 4_096) + 1_000
+    log[inFifthFrame] = (log[inFifthFrame] as number) ^ 1
+    writeFileSync(path, log, { mode: 0o600 })
+    const reader = await openTempStore({ dir: copy, readOnly: true })
+    expect(codesOf(await reader.check())).toContain('LOG_DAMAGED')
+  })
+
+  test('a row that refers to nothing is reported with its tables', async () => {
+    const dir = await closedStore(async (store) => {
+      await store.orders.insert(order('o'))
+      await store.fills.insert(fill('f', 'o'))
+    })
+    const connection = await openDatabase(dir)
+    await connection.exec('PRAGMA foreign_keys = OFF; DELETE FROM "orders"')
+    await connection.close()
+    const store = await openTempStore({ dir })
+    const { remaining, refused } = await store.repair(REPAIR)
+    expect(refused).toBe(false)
+    expect(remaining).toEqual([expect.objectContaining({ code: 'REFERENCE_BROKEN', repairable: false })])
+  })
+})
+
+describe('refusals', () => {
+  test('a store opened read-only repairs nothing', async () => {
+    const owner = await openTempStore()
+    rmSync(join(owner.dir, 'keyring.backup.json'))
+    const reader = await openTempStore({ dir: owner.dir, readOnly: true })
+    expect(await codeOf(reader.repair(REPAIR))).toBe('READ_ONLY')
+    expect(existsSync(join(owner.dir, 'keyring.backup.json'))).toBe(false)
+  })
+
+  test('a repair without an actor is refused', async () => {
+    const store = await openTempStore()
+    expect(await codeOf(() => store.repair({ actor: '' }))).toBe('INVALID_ARGUMENT')
+    expect(await codeOf(() => (store.repair as () => Promise<unknown>)())).toBe('INVALID_ARGUMENT')
+  })
+})
