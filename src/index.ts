@@ -19,6 +19,25 @@ export type {
 export type { ChangeEvent, ChangeListener } from './client/collection-state.ts'
 export type { LatencySummary, QueueLimits, QueueStats } from './client/commit-queue.ts'
 export { type OpenStoreOptions, openStore } from './client/open-store.ts'
+export { fillId } from './client/reconcile/deterministic-id.ts'
+export {
+  type Answer,
+  type CreateOrderAnswer,
+  type CreateOrderRequest,
+  type Exchange,
+  type ExchangeFill,
+  type ExchangeOrder,
+  type ExchangeOrderStatus,
+  type ExchangePosition,
+  type FillQuery,
+  found,
+  type MarketRules,
+  notFound,
+  type OrderReference,
+} from './client/reconcile/exchange.ts'
+export type { ReconcilePolicy } from './client/reconcile/policy.ts'
+export { type ReconcileOptions, reconcile } from './client/reconcile/reconcile.ts'
+export type { ReconcileCounts, ReconcileReport } from './client/reconcile/reconcile-report.ts'
 export type {
   RepairOptions,
   SqlOptions,

@@ -23,6 +23,7 @@ describe('the package', () => {
     expect(holdfast).toMatchObject({
       openStore: expect.any(Function),
       defineCollection: expect.any(Function),
+      reconcile: expect.any(Function),
       StoreError: expect.any(Function),
       z: expect.any(Object),
     })

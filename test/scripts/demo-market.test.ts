@@ -1,8 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { BAR_MS } from '../../scripts/demo/market/bar.ts'
 import { MARKETS } from '../../scripts/demo/market/market.ts'
-import { loadMarketData } from '../../scripts/demo/market/market-data.ts'
+import { readMarketData, writeMarketData } from '../../scripts/demo/market/market-data.ts'
+import { readRecordedMarkets } from '../../scripts/demo/market/recorded-markets.ts'
 import { barsOfTrades } from '../../scripts/demo/market/trade-bars.ts'
+
+const DATA = resolve(import.meta.dirname, '../../scripts/demo/data')
 
 test('trades are folded into the bars of their minutes', () => {
   const trade = (time: number, price: string, quantity: string) => ({ time, price, quantity })
@@ -19,7 +25,7 @@ test('trades are folded into the bars of their minutes', () => {
 })
 
 describe('the recorded data', async () => {
-  const data = await loadMarketData()
+  const data = await readRecordedMarkets(DATA)
 
   test.each(
     MARKETS.map(({ symbol }) => symbol),
@@ -40,7 +46,17 @@ describe('the recorded data', async () => {
   })
 
   test('can be had in part, from the beginning', async () => {
-    const part = await loadMarketData(0.1)
+    const part = await readRecordedMarkets(DATA, 0.1)
     for (const [symbol, bars] of part) expect(bars).toEqual(data.get(symbol)?.slice(0, bars.length))
+  })
+
+  test('reach the exchanges unchanged', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'holdfast-demo-'))
+    try {
+      await writeMarketData(join(dir, 'market.json'), data)
+      expect(await readMarketData(join(dir, 'market.json'))).toEqual(data)
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
   })
 })

@@ -2,7 +2,8 @@
 import type { KillKind, KillPoint } from './kill-point.ts'
 
 export interface ExchangeOptions {
-  readonly share: number
+  /** Where the bars are, as `writeMarketData` has written them. */
+  readonly market: string
   readonly seed: number
   readonly kills: readonly KillPoint[]
 }

@@ -2,16 +2,16 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CreateOrderAnswer, OrderReference } from '../holdfast.ts'
-import { loadMarketData } from '../market/market-data.ts'
+import { readMarketData } from '../market/market-data.ts'
 import { processArgument, sendToParent } from '../run/child-side.ts'
 import { EXCHANGE_METHODS, type ExchangeApi, type ExchangeMethod } from './exchange-api.ts'
 import type { ExchangeCommand, ExchangeMessage, ExchangeOptions } from './exchange-message.ts'
 import { isKillPoint, referenceOf } from './kill-point.ts'
 import { MatchingEngine } from './matching-engine.ts'
 
-const { share, seed, kills } = processArgument<ExchangeOptions>()
+const { market, seed, kills } = processArgument<ExchangeOptions>()
 const send = sendToParent<ExchangeMessage>
-const engine = new MatchingEngine(await loadMarketData(share), seed)
+const engine = new MatchingEngine(await readMarketData(market), seed)
 const api: ExchangeApi = engine
 const killsToCome = [...kills]
 /** The stop that will be hit while its bot is dead. */

@@ -4,13 +4,13 @@ import { counted } from './quantities.ts'
 
 /** What had just been done, and could not be written down any more. */
 export function lastDeed({ kind }: Pick<Kill, 'kind'>): string {
-  if (kind === 'entry') return 'bought, nothing noted'
-  return kind === 'cancel' ? 'stop canceled, no new one' : 'new stop sent, not noted'
+  if (kind === 'entry') return 'bought, the fill not yet written down'
+  return kind === 'cancel' ? 'stop canceled, the new one not yet sent' : 'new stop placed, its answer not yet seen'
 }
 
 export function meanwhile({ barsAlone, fillsAlone }: Kill): string {
-  if (barsAlone === 0) return 'the market stood still'
-  return `${counted(barsAlone, 'bar')}, the stop hit, ${counted(fillsAlone, 'fill')}`
+  if (barsAlone === 0) return 'stood still'
+  return `went on ${counted(barsAlone, 'bar')}, hit the stop, ${counted(fillsAlone, 'fill')}`
 }
 
 /** What `reconcile` did, most telling first. */

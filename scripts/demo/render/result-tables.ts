@@ -33,7 +33,7 @@ export function figuresTable({ figures, documents, kills, idleGapMs }: DemoResul
   row('From accepted to durable, p99.9', ({ acks }) => milliseconds(acks.p999Ms))
   row("Longest gap in the bot's event loop", ({ longestGapMs }) => milliseconds(longestGapMs))
   table.push([
-    'The same of an idle process beside them',
+    'The same in an idle process beside them',
     { content: milliseconds(idleGapMs), colSpan: 2, hAlign: 'right' },
   ])
   row('Time, restarts included', (run) => seconds(run.seconds))
@@ -42,7 +42,7 @@ export function figuresTable({ figures, documents, kills, idleGapMs }: DemoResul
 
 export function killsTable({ kills }: DemoResult, screen: Screen): string {
   const table = new CliTable({
-    head: ['Killed at', 'While it was dead', 'reconcile', 'in'].map((text) => screen.style('bold', text)),
+    head: ['Killed when', 'Market meanwhile', 'What reconcile did', 'Took'].map((text) => screen.style('bold', text)),
     colWidths: [28, 18, 20, 9],
     colAligns: ['left', 'left', 'left', 'right'],
     wordWrap: true,
@@ -50,7 +50,7 @@ export function killsTable({ kills }: DemoResult, screen: Screen): string {
   })
   for (const kill of kills) {
     table.push([
-      `${kill.symbol}, bar ${count(kill.bar)}\n${lastDeed(kill)}`,
+      `${kill.symbol}, bar ${count(kill.bar)}:\n${lastDeed(kill)}`,
       meanwhile(kill).replaceAll(', ', ',\n'),
       deedsOfReconcile(kill).join('\n'),
       milliseconds(kill.reconciliation.durationMs),

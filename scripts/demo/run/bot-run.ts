@@ -86,7 +86,7 @@ class Tally {
 
 export async function runBot({ bot, exchange, snapshotDir }: RunOptions, listener: RunListener): Promise<RunResult> {
   const startedAt = performance.now()
-  const venue = new DemoProcess<ExchangeMessage>('../exchange/exchange-process.ts', exchange)
+  const venue = new DemoProcess<ExchangeMessage>('exchange-process', exchange)
   try {
     const { port } = await venue.next('listening')
     const tally = new Tally()
@@ -134,7 +134,7 @@ class Life {
   vitals: Vitals | null = null
 
   constructor(options: BotOptions, venue: DemoProcess<ExchangeMessage>, listener: RunListener) {
-    const bot = new DemoProcess<BotMessage>('../bot/bot-process.ts', options)
+    const bot = new DemoProcess<BotMessage>('bot-process', options)
     this.#process = bot
     this.reconciled = bot.next('reconciled')
     bot.on((message) => {

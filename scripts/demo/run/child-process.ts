@@ -1,9 +1,9 @@
-/** Starts a module of the demo as a process of its own, from source. */
+/** Starts a program of the demo as a process of its own. All of them are compiled into one folder. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-const typescriptLoader = import.meta.resolve('tsx')
+export type ProgramName = 'bot-process' | 'exchange-process' | 'idle-process'
 
 export class DemoProcess<Message extends { readonly type: string }> {
   readonly #child: ChildProcess
@@ -12,12 +12,10 @@ export class DemoProcess<Message extends { readonly type: string }> {
   #errors = ''
   #exitCode: number | null = null
 
-  /** @param module relative to this folder */
-  constructor(module: string, options: unknown, environment: Readonly<Record<string, string>> = {}) {
-    this.#name = module
-    this.#child = fork(fileURLToPath(new URL(module, import.meta.url)), [JSON.stringify(options)], {
-      execArgv: ['--import', typescriptLoader],
-      env: { ...process.env, ...environment },
+  constructor(name: ProgramName, options: unknown) {
+    this.#name = name
+    this.#child = fork(fileURLToPath(new URL(`${name}.js`, import.meta.url)), [JSON.stringify(options)], {
+      execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {

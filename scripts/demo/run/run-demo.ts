@@ -8,7 +8,8 @@ import { searchPlaintext } from '../check/plaintext-search.ts'
 import { COLLECTIONS_COMPARED, readStoredState, type StoredState } from '../check/state-documents.ts'
 import { writtenValues } from '../check/written-values.ts'
 import { planKills } from '../exchange/kill-point.ts'
-import { loadMarketData } from '../market/market-data.ts'
+import { writeMarketData } from '../market/market-data.ts'
+import { readRecordedMarkets } from '../market/recorded-markets.ts'
 import type { DemoOptions } from '../options.ts'
 import { type Kill, type RunListener, type RunResult, runBot } from './bot-run.ts'
 import { DemoProcess } from './child-process.ts'
@@ -24,10 +25,15 @@ export interface DemoListener {
   onStep(text: string): void
 }
 
-export async function runDemo({ dir, share, kills, seed }: DemoOptions, listener: DemoListener): Promise<DemoResult> {
+export async function runDemo(
+  { dir, share, kills, seed }: DemoOptions,
+  dataDir: string,
+  listener: DemoListener,
+): Promise<DemoResult> {
   const startedAt = performance.now()
   const workspace = await prepareWorkspace(dir)
-  const data = await loadMarketData(share)
+  const data = await readRecordedMarkets(dataDir, share)
+  await writeMarketData(workspace.market, data)
   const barsOf = new Map([...data].map(([symbol, { length }]) => [symbol, length]))
   const bars = [...barsOf.values()].reduce((total, each) => total + each, 0)
   const walletKey = `0x${createHash('sha256').update(`wallet of demo ${seed}`).digest('hex')}`
@@ -35,7 +41,7 @@ export async function runDemo({ dir, share, kills, seed }: DemoOptions, listener
   const planned = planKills(kills, seed, barsOf)
   listener.onStart(bars)
 
-  const idle = new DemoProcess<IdleMessage>('./idle-process.ts', null)
+  const idle = new DemoProcess<IdleMessage>('idle-process', null)
   let runs: readonly [RunResult, RunResult]
   let idleGapMs: number
   try {
@@ -43,13 +49,17 @@ export async function runDemo({ dir, share, kills, seed }: DemoOptions, listener
       runBot(
         {
           bot: { ...bot, dir: workspace.state },
-          exchange: { share, seed, kills: planned },
+          exchange: { market: workspace.market, seed, kills: planned },
           snapshotDir: workspace.asKilled,
         },
         runListener('killed', listener),
       ),
       runBot(
-        { bot: { ...bot, dir: workspace.reference }, exchange: { share, seed, kills: [] }, snapshotDir: null },
+        {
+          bot: { ...bot, dir: workspace.reference },
+          exchange: { market: workspace.market, seed, kills: [] },
+          snapshotDir: null,
+        },
         runListener('uninterrupted', listener),
       ),
     ])
@@ -178,7 +188,7 @@ function checkSearch({ values, hits, foundInControl }: DemoResult['search']): Ch
     },
     {
       id: 'search-is-not-blind',
-      title: 'The same search, in files written in clear',
+      title: 'Control: the same search in a copy in clear',
       isPassed: foundInControl === values,
       detail: `${count(foundInControl)} of ${count(values)}`,
     },

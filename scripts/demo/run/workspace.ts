@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 const MARKER = 'made-by-holdfast-demo'
-const CONTENT = ['state', 'reference', 'as-killed', 'in-clear'] as const
+const CONTENT = ['state', 'reference', 'as-killed', 'in-clear', 'market.json'] as const
 
 export interface Workspace {
   /** Stays, for you to look at. */
@@ -12,6 +12,8 @@ export interface Workspace {
   readonly reference: string
   /** Copies of the store's files as each kill has left them. */
   readonly asKilled: string
+  /** The bars that both exchanges go by. */
+  readonly market: string
   /** For the search that has to find something. */
   readonly inClear: string
   /** Removes all but `state`. */
@@ -28,14 +30,15 @@ export async function prepareWorkspace(dir: string): Promise<Workspace> {
   await writeFile(join(dir, MARKER), 'The demo of Holdfast works here, and clears this folder when it begins.\n')
   const remove = (name: string) => rm(join(dir, name), { recursive: true, force: true })
   for (const name of CONTENT) await remove(name)
-  const [state, reference, asKilled, inClear] = CONTENT
+  const [state, reference, asKilled, inClear, market] = CONTENT
   return {
     state: join(dir, state),
     reference: join(dir, reference),
     asKilled: join(dir, asKilled),
     inClear: join(dir, inClear),
+    market: join(dir, market),
     async clear() {
-      for (const name of [reference, asKilled, inClear]) await remove(name)
+      for (const name of CONTENT) if (name !== state) await remove(name)
     },
   }
 }
