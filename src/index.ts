@@ -18,6 +18,7 @@ export type {
 } from './client/collection.ts'
 export type { ChangeEvent, ChangeListener } from './client/collection-state.ts'
 export type { LatencySummary, QueueLimits, QueueStats } from './client/commit-queue.ts'
+export { type MetricsServer, type ServeMetricsOptions, serveMetrics } from './client/metrics-server.ts'
 export { type OpenStoreOptions, openStore } from './client/open-store.ts'
 export { fillId } from './client/reconcile/deterministic-id.ts'
 export {
@@ -51,10 +52,13 @@ export type {
 export type { SyncCollection, SyncScope } from './client/sync-store.ts'
 export type { TransactionCollection, TransactionScope } from './client/transaction.ts'
 export { type CheckFinding, FINDING_CODES, type FindingCode, type RepairResult } from './protocol/check-finding.ts'
+export type { LatencyCounts } from './protocol/latency-histogram.ts'
 export type {
+  DiskSpace,
   Durability,
   FileStatus,
   KdfCostOptions,
+  LastCheck,
   SqlRow,
   SqlValue,
   WorkerStatus,

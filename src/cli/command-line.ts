@@ -17,6 +17,7 @@ import { OutputClosed } from './output-closed.ts'
 import { packageVersion } from './package-version.ts'
 import { refusePasswordArgument } from './password.ts'
 import { addPutCommand } from './put-command.ts'
+import { addServeMetricsCommand } from './serve-metrics-command.ts'
 import type { GlobalOptions } from './session.ts'
 import { addSqlCommand } from './sql-command.ts'
 import { addStatusCommand } from './status-command.ts'
@@ -73,6 +74,7 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addImportCommand(program, session)
   addCheckCommand(program, session)
   addMigrateCommand(program, session)
+  addServeMetricsCommand(program, session)
   return program
 }
 

@@ -5,6 +5,7 @@
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { findWitness, segmentOperations, type UnitFailure, type WireOperation } from '../protocol/batch.ts'
+import { type LatencyCounts, LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { AppliedResult } from '../protocol/methods.ts'
 import { deserializeError, isStoreError, StoreError } from '../protocol/store-error.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
@@ -71,6 +72,8 @@ export interface QueueStats {
   readonly batchOperationsMax: number
   /** From acceptance to durable. */
   readonly latency: LatencySummary
+  /** The same, counted in buckets. */
+  readonly latencyCounts: LatencyCounts
 }
 
 /** A batch on its way. Several may be at once; they are applied and settled in order. */
@@ -112,6 +115,7 @@ export class CommitQueue {
   readonly #supervisor: WorkerSupervisor
   readonly limits: QueueLimits
   readonly #latencyUs: RecordableHistogram = createHistogram({ lowest: 1, highest: 600_000_000, figures: 3 })
+  readonly #latencyCounts = new LatencyHistogram()
   #units: Unit[] = []
   #head = 0
   readonly #flights: Flight[] = []
@@ -235,6 +239,7 @@ export class CommitQueue {
         p999Ms: histogram.count === 0 ? 0 : toMs(histogram.percentile(99.9)),
         maxMs: histogram.count === 0 ? 0 : toMs(histogram.max),
       },
+      latencyCounts: this.#latencyCounts.counted,
     }
   }
 
@@ -424,7 +429,7 @@ export class CommitQueue {
     if (errors.size === 0) {
       for (const unit of flight.units) {
         this.#durableOperations += unit.operations.length
-        this.#latencyUs.record(Math.max(1, Math.round((now - unit.acceptedAt) * 1_000)))
+        this.#recordLatency(now - unit.acceptedAt)
         unit.onDurable()
       }
     } else {
@@ -449,9 +454,14 @@ export class CommitQueue {
     for (const [index, unit] of units.entries()) {
       if (errors.has(index)) continue
       this.#durableOperations += unit.operations.length
-      this.#latencyUs.record(Math.max(1, Math.round((now - unit.acceptedAt) * 1_000)))
+      this.#recordLatency(now - unit.acceptedAt)
       unit.onDurable()
     }
+  }
+
+  #recordLatency(latencyMs: number): void {
+    this.#latencyUs.record(Math.max(1, Math.round(latencyMs * 1_000)))
+    this.#latencyCounts.record(latencyMs)
   }
 
   #survivorsByDocument(units: readonly Unit[], errors: ReadonlyMap<number, StoreError>): Map<string, Survivor[]> {

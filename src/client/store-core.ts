@@ -36,6 +36,10 @@ export class StoreCore {
     return Object.values(this.#queues)
   }
 
+  get isReadOnly(): boolean {
+    return this.#readOnly
+  }
+
   get isIdle(): boolean {
     return this.queues.every((queue) => queue.isIdle)
   }

@@ -7,7 +7,8 @@ import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
-import type { CheckFinding, RepairRequest, RepairResult } from './check-finding.ts'
+import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from './check-finding.ts'
+import type { LatencyCounts } from './latency-histogram.ts'
 import type { SerializedError } from './store-error.ts'
 
 export type Durability = 'full' | 'normal'
@@ -114,12 +115,32 @@ export interface FileStatus {
   readonly checkpoints: number
   readonly commitMs: number
   readonly checkpointMs: number
+  /** From the beginning of a transaction to its fsync. */
+  readonly commitLatency: LatencyCounts
+}
+
+export interface DiskSpace {
+  /** What this user may still write. */
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
+
+/** How the last check of this worker ended. */
+export interface LastCheck {
+  readonly atMs: number
+  readonly errors: number
+  readonly warnings: number
+  readonly codes: readonly FindingCode[]
 }
 
 export interface WorkerStatus {
   readonly files: Readonly<Record<DatabaseFile, FileStatus>>
   readonly readsActive: number
   readonly readsWaiting: number
+  /** Of reads since the worker started, with the wait for their turn. */
+  readonly readLatency: LatencyCounts
+  readonly disk: DiskSpace
+  readonly lastCheck: LastCheck | null
   readonly migrations: readonly { readonly origin: string; readonly number: number; readonly name: string }[]
 }
 

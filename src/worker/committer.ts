@@ -15,6 +15,7 @@ import type {
   UnitFailure,
   WireOperation,
 } from '../protocol/batch.ts'
+import { type LatencyCounts, LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { AppliedRequest, AppliedResult } from '../protocol/methods.ts'
 import { deserializeError, type SerializedError, StoreError, serializeError } from '../protocol/store-error.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
@@ -45,6 +46,7 @@ export interface CommitterOptions {
 export interface CommitterStatus {
   readonly commits: number
   readonly commitMs: number
+  readonly commitLatency: LatencyCounts
 }
 
 export interface AuditEntry {
@@ -75,6 +77,7 @@ export class Committer {
   #hasRefusedFrames = false
   #commits = 0
   #commitMs = 0
+  readonly #latency = new LatencyHistogram()
 
   constructor(options: CommitterOptions) {
     this.#connection = options.connection
@@ -86,7 +89,7 @@ export class Committer {
   }
 
   get status(): CommitterStatus {
-    return { commits: this.#commits, commitMs: this.#commitMs }
+    return { commits: this.#commits, commitMs: this.#commitMs, commitLatency: this.#latency.counted }
   }
 
   commit(batch: Batch): Promise<CommitResult> {
@@ -303,7 +306,9 @@ export class Committer {
     this.#remember(sequence, { applied: true, failures })
     this.#lastSequence = sequence
     this.#commits += 1
-    this.#commitMs += performance.now() - startedAt
+    const durationMs = performance.now() - startedAt
+    this.#commitMs += durationMs
+    this.#latency.record(durationMs)
   }
 
   async #inTransaction(work: () => Promise<void>): Promise<void> {

@@ -1,5 +1,6 @@
 /** One database file of the store at work: its writer, its readers and its checkpointer. */
 import { zero } from '../crypto/zero.ts'
+import { LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { Durability, FileStatus } from '../protocol/methods.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
@@ -94,13 +95,18 @@ export class FileBackend {
   }
 
   async status(): Promise<FileStatus> {
-    const committed = this.committer?.status ?? { commits: 0, commitMs: 0 }
+    const committed = this.committer?.status ?? {
+      commits: 0,
+      commitMs: 0,
+      commitLatency: new LatencyHistogram().counted,
+    }
     const checkpointed = this.#checkpointer?.status ?? { checkpoints: 0, checkpointMs: 0 }
     return {
       databaseBytes: await fileBytes(this.#path),
       walBytes: await fileBytes(`${this.#path}-wal`),
       commits: committed.commits,
       commitMs: committed.commitMs,
+      commitLatency: committed.commitLatency,
       checkpoints: checkpointed.checkpoints,
       checkpointMs: checkpointed.checkpointMs,
     }

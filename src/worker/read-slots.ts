@@ -2,6 +2,7 @@
  * How many reads work at a time, over all database files. libuv's pool has four threads for the whole process by default,
  * and the writers and the host's own DNS, fs and crypto need the rest. What waits is bounded too.
  */
+import { type LatencyCounts, LatencyHistogram } from '../protocol/latency-histogram.ts'
 import { StoreError } from '../protocol/store-error.ts'
 
 const MAX_ACTIVE = 2
@@ -9,6 +10,7 @@ const MAX_WAITING = 10_000
 
 export class ReadSlots {
   readonly #waiting: (() => void)[] = []
+  readonly #latency = new LatencyHistogram()
   #active = 0
 
   get active(): number {
@@ -19,13 +21,20 @@ export class ReadSlots {
     return this.#waiting.length
   }
 
+  /** Of reads that ended, with the wait for a slot. */
+  get latency(): LatencyCounts {
+    return this.#latency.counted
+  }
+
   /** Runs `read` when a slot is free, in order of the calls. @throws StoreError `QUEUE_FULL` */
   async use<T>(read: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now()
     if (this.#active < MAX_ACTIVE) this.#active += 1
     else await this.#wait()
     try {
       return await read()
     } finally {
+      this.#latency.record(performance.now() - startedAt)
       const next = this.#waiting.shift()
       if (next === undefined) this.#active -= 1
       else next()

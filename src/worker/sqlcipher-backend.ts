@@ -17,6 +17,7 @@ import type {
   EntryWire,
   HydratePage,
   HydrateRequest,
+  LastCheck,
   OpenRequest,
   OpenResult,
   Page,
@@ -38,7 +39,8 @@ import { failpoint } from './failpoint.ts'
 import { FileBackend, takeSession } from './file-backend.ts'
 import { toStoreError } from './io-error.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
-import { checkStore, repairStore } from './maintenance/check.ts'
+import { checkStore, repairStore, summaryOf } from './maintenance/check.ts'
+import { readDiskSpace } from './maintenance/disk-space.ts'
 import { readMigrations } from './migration-files.ts'
 import {
   type AppliedMigration,
@@ -381,7 +383,7 @@ class Opening {
     for (const name of restored) {
       await files.get('state')?.committer?.audit({
         actor: 'holdfast',
-        event: 'repair',
+        event: 'store.repaired',
         data: { code: 'KEYRING_COPY_DAMAGED', subject: name },
       })
     }
@@ -413,6 +415,7 @@ interface SqlcipherBackendParts {
 
 class SqlcipherBackend implements Backend {
   readonly #parts: SqlcipherBackendParts
+  #lastCheck: LastCheck | null = null
 
   constructor(parts: SqlcipherBackendParts) {
     this.#parts = parts
@@ -502,19 +505,26 @@ class SqlcipherBackend implements Backend {
   }
 
   async check(): Promise<readonly CheckFinding[]> {
-    return await this.#ownErrors(() => checkStore(this.#parts))
+    const findings = await this.#ownErrors(() => checkStore(this.#parts))
+    this.#lastCheck = summaryOf(findings)
+    return findings
   }
 
   async repair(request: RepairRequest): Promise<RepairResult> {
-    return await this.#ownErrors(() => repairStore(this.#parts, request))
+    const result = await this.#ownErrors(() => repairStore(this.#parts, request))
+    this.#lastCheck = summaryOf(result.remaining)
+    return result
   }
 
   async status(): Promise<WorkerStatus> {
-    const { readSlots } = this.#parts
+    const { dir, readSlots } = this.#parts
     return {
       files: { state: await this.#file('state').status(), market: await this.#file('market').status() },
       readsActive: readSlots.active,
       readsWaiting: readSlots.waiting,
+      readLatency: readSlots.latency,
+      disk: await readDiskSpace(dir),
+      lastCheck: this.#lastCheck,
       migrations: await this.#migrations(),
     }
   }

@@ -2,7 +2,7 @@
 import { chmod } from 'node:fs/promises'
 import { readKeyring, restoreKeyringCopies } from '../../crypto/keyring-file.ts'
 import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from '../../protocol/check-finding.ts'
-import type { FileStatus } from '../../protocol/methods.ts'
+import type { FileStatus, LastCheck } from '../../protocol/methods.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import type { DatabaseFile } from '../../schema/database-file.ts'
 import { DriverError } from '../driver.ts'
@@ -46,13 +46,23 @@ export async function repairStore(store: CheckedStore, { actor }: RepairRequest)
   if (committer === null) throw new StoreError('READ_ONLY', 'A store opened with readOnly: true repairs nothing.')
   for (const finding of repairable) {
     const { code, subject } = finding
-    await committer.audit({ actor, event: 'repair', data: { code, subject } })
+    await committer.audit({ actor, event: 'store.repaired', data: { code, subject } })
     await repairOne(store, finding)
   }
   const remaining = await checkStore(store)
   const isStillThere = (finding: CheckFinding) =>
     remaining.some(({ code, subject }) => code === finding.code && subject === finding.subject)
   return { repaired: repairable.filter((finding) => !isStillThere(finding)), remaining, refused: false }
+}
+
+export function summaryOf(findings: readonly CheckFinding[]): LastCheck {
+  const count = (severity: CheckFinding['severity']) => findings.filter((each) => each.severity === severity).length
+  return {
+    atMs: Date.now(),
+    errors: count('error'),
+    warnings: count('warning'),
+    codes: [...new Set(findings.map(({ code }) => code))],
+  }
 }
 
 function isIndex(code: FindingCode): boolean {

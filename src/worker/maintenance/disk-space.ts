@@ -1,10 +1,5 @@
 import { statfs } from 'node:fs/promises'
-
-export interface DiskSpace {
-  /** What this user may still write. */
-  readonly freeBytes: number
-  readonly totalBytes: number
-}
+import type { DiskSpace } from '../../protocol/methods.ts'
 
 export async function readDiskSpace(dir: string): Promise<DiskSpace> {
   const { bavail, blocks, bsize } = await statfs(dir)

@@ -86,7 +86,7 @@ describe('a sound store', () => {
   test('is not changed by a repair, and nothing is recorded', async () => {
     const store = await openTempStore()
     expect(await store.repair(REPAIR)).toEqual({ repaired: [], remaining: [], refused: false })
-    expect(await store.sql('select * from _audit where event = ?', ['repair'])).toEqual([])
+    expect(await store.sql('select * from _audit where event = ?', ['store.repaired'])).toEqual([])
   })
 
   test('every code a finding can have is listed once', () => {
@@ -123,7 +123,7 @@ describe('an index that does not hold what its table does', () => {
     const store = await openTempStore({ dir })
     await store.repair({ actor: 'alice' })
     const [entry] = await store.sql<{ actor: string; data: string }>(
-      `select actor, data from _audit where event = 'repair'`,
+      `select actor, data from _audit where event = 'store.repaired'`,
     )
     expect(entry?.actor).toBe('alice')
     expect(JSON.parse(entry?.data ?? '')).toEqual({ code: 'INDEX_DAMAGED', subject: 'state.db: orders.symbol' })
@@ -226,7 +226,7 @@ describe('the copies of the keyring', () => {
     const store = await openTempStore({ dir })
     expect(store.restoredKeyringCopies).toEqual(['keyring.backup.json'])
     expect(
-      await store.sql(`select json_extract(data, '$.subject') subject from _audit where event = 'repair'`),
+      await store.sql(`select json_extract(data, '$.subject') subject from _audit where event = 'store.repaired'`),
     ).toEqual([{ subject: 'keyring.backup.json' }])
   })
 })
