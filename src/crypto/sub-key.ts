@@ -7,7 +7,13 @@ import { hkdfSync } from 'node:crypto'
 import { StoreError } from '../protocol/store-error.ts'
 
 /** What a derived key is for. A new use gets a new word; a word never changes its meaning. */
-export type SubKeyPurpose = 'database:state' | 'database:market' | 'wrap' | 'audit-mac' | 'backup-mac'
+export type SubKeyPurpose =
+  | 'database:state'
+  | 'database:market'
+  | `database:trades-${number}`
+  | 'wrap'
+  | 'audit-mac'
+  | 'backup-mac'
 
 const KEY_BYTES = 32
 

@@ -8,7 +8,7 @@ import { type Connection, queryOnce } from '../../src/worker/driver.ts'
 import { readMigrations } from '../../src/worker/migration-files.ts'
 import { sqlcipherDriver } from '../../src/worker/sqlcipher-driver.ts'
 import { columnFields, createIndexSql, createTableSql } from '../../src/worker/table-sql.ts'
-import { fill, order, position } from '../client/fixtures/documents.ts'
+import { fill, order, position, trade } from '../client/fixtures/documents.ts'
 import { failureOf, tempDir } from '../client/fixtures/temp-store.ts'
 import { fingerprint, MIGRATIONS_DIR, openDatabase, putAll, runOnce } from './fixtures/backend.ts'
 
@@ -40,7 +40,11 @@ async function migrationsUpTo(number: number): Promise<string> {
 }
 
 test('each migration has a test below: add one with the next', async () => {
-  expect((await readMigrations(MIGRATIONS_DIR)).map(({ name }) => name)).toEqual(['0001_collections', '0002_indexes'])
+  expect((await readMigrations(MIGRATIONS_DIR)).map(({ name }) => name)).toEqual([
+    '0001_collections',
+    '0002_indexes',
+    '0003_yearly_files',
+  ])
   expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual(['0001_session'])
 })
 
@@ -56,7 +60,7 @@ test('together they make what the definitions of the built-in collections ask fo
 test('they make no table that the store does not know', async () => {
   const migrated = await inMemory((await readMigrations(MIGRATIONS_DIR)).map(({ sql }) => sql))
   const rows = await queryOnce(migrated, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
-  const own = ['_audit', '_collections', '_session']
+  const own = ['_audit', '_collections', '_session', '_yearlyFiles']
   expect(rows.map(({ name }) => name)).toEqual([...own, ...specs.map(({ name }) => name)].sort())
 })
 
@@ -91,7 +95,7 @@ describe('0002_indexes', () => {
       await putAll(opened, 'fills', [['f-1', fill('f-1', 'o-2')]])
     })
     await runOnce(dir, {}, async (opened) => {
-      expect(opened.result.appliedMigrations).toEqual(['0002_indexes'])
+      expect(opened.result.appliedMigrations).toContain('0002_indexes')
       const page = await opened.backend.page({
         collection: 'orders',
         query: { where: { state: 'filled' } },
@@ -137,6 +141,21 @@ describe('0002_indexes', () => {
     expect(await queryOnce(copy, `SELECT count(*) AS n FROM sqlite_schema WHERE name = 'orders.state'`)).toEqual([
       { n: 0 },
     ])
+  })
+})
+
+describe('0003_yearly_files', () => {
+  test('keeps the documents of the version before, and knows of no yearly file', async () => {
+    const dir = join(tempDir(), 's')
+    await runOnce(dir, { migrationsDir: await migrationsUpTo(2) }, (opened) =>
+      putAll(opened, 'trades', [['t', trade('t')]]),
+    )
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0003_yearly_files')
+      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
+    })
+    const database = await openDatabase(dir)
+    expect(await queryOnce(database, 'SELECT * FROM "_yearlyFiles"')).toEqual([])
   })
 })
 

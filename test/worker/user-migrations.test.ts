@@ -49,6 +49,7 @@ describe('migrations of the user', () => {
     expect((await opened.backend.status()).migrations).toEqual([
       { origin: 'holdfast', number: 1, name: '0001_collections' },
       { origin: 'holdfast', number: 2, name: '0002_indexes' },
+      { origin: 'holdfast', number: 3, name: '0003_yearly_files' },
       { origin: 'user', number: 1, name: '0001_notes' },
       { origin: 'user', number: 2, name: '0002_authors' },
     ])
@@ -110,14 +111,17 @@ describe('refused with nothing changed', () => {
 
   test('STORE_FROM_FUTURE: a built-in migration of a newer package', async () => {
     const dir = join(tempDir(), 's')
+    const files = builtInFiles()
+    const number = Object.keys(files).filter((name) => /^\d/.test(name)).length + 1
+    const name = `${String(number).padStart(4, '0')}_newer`
     const newer = migrationsFolder({
-      ...builtInFiles(),
-      '0003_newer.sql': 'CREATE TABLE "newer" ("id" INTEGER PRIMARY KEY)',
+      ...files,
+      [`${name}.sql`]: 'CREATE TABLE "newer" ("id" INTEGER PRIMARY KEY)',
     })
     await runOnce(dir, { migrationsDir: newer }, () => undefined)
     const before = fingerprint(dir)
     const error = await failureOf(openBackend(dir))
-    expect(error).toMatchObject({ code: 'STORE_FROM_FUTURE', details: { migration: '0003_newer', origin: 'holdfast' } })
+    expect(error).toMatchObject({ code: 'STORE_FROM_FUTURE', details: { migration: name, origin: 'holdfast' } })
     expect(error.message).toContain('Update the holdfast package')
     expect(fingerprint(dir)).toEqual(before)
   })
