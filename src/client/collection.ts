@@ -2,7 +2,7 @@
  * Collections as a program sees them. Hot ones answer from memory at once, cold ones with a promise; `await` works on
  * both. Writes are the same everywhere: accepted when the call returns, durable when the promise resolves.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { StoreError } from '../protocol/store-error.ts'
 import type {
   AnyCollection,
@@ -23,11 +23,15 @@ import type { StoreCore } from './store-core.ts'
 /** Operations in one transaction; larger loads go through `load`. */
 export const MAX_UNIT_OPERATIONS = 10_000
 const LOAD_PIECE_ROWS = 250
+/** The same beside trading. */
+const YIELDING_PIECE_ROWS = 100
 const LOAD_PIECE_BYTES = 1024 * 1024
 /** A piece takes at most this part of a small queue. */
 const LOAD_QUEUE_SHARE = 4
 /** Pieces that may wait: few where urgent writes pass, many where there are none. */
 const LOAD_PIECES_AHEAD = { state: 4, market: 32 } as const
+/** A load beside trading rests as long as its last piece took, but no longer than this. */
+const MAX_PAUSE_MS = 10
 /** How long a load keeps the event loop before it lets others in. */
 const LOAD_TURN_MS = 1
 
@@ -203,6 +207,8 @@ export class StoreCollection {
     let pieceBytes = 0
     let count = 0
     let turnStartedAt = performance.now()
+    let pieceStartedAt = turnStartedAt
+    let yields = false
     const send = async () => {
       const operations = piece
       const bytes = pieceBytes
@@ -215,11 +221,18 @@ export class StoreCollection {
       this.#core.acceptUnit(operations).catch((error: unknown) => {
         failure ??= { error }
       })
-      await queue.settledThrough(queue.acceptedUnits - LOAD_PIECES_AHEAD[this.#state.spec.file])
+      yields = this.#core.isUrgentWorkBeside(this.#state.spec.file)
+      await queue.settledThrough(queue.acceptedUnits - (yields ? 1 : LOAD_PIECES_AHEAD[this.#state.spec.file]))
+      if (yields) await pause(Math.min(MAX_PAUSE_MS, performance.now() - pieceStartedAt))
+      pieceStartedAt = performance.now()
     }
     for await (const document of documents) {
       const operation = preparePut(this.#state, document, undefined)
-      if (piece.length === maxRows || (piece.length > 0 && pieceBytes + operation.bytes > maxBytes)) await send()
+      if (
+        piece.length >= (yields ? YIELDING_PIECE_ROWS : maxRows) ||
+        (piece.length > 0 && pieceBytes + operation.bytes > maxBytes)
+      )
+        await send()
       piece.push(operation)
       pieceBytes += operation.bytes
       if (performance.now() - turnStartedAt > LOAD_TURN_MS) {

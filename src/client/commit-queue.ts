@@ -125,6 +125,7 @@ export class CommitQueue {
   #depth = 0
   #bytes = 0
   #acceptedUnits = 0
+  #lastAcceptedAt = Number.NEGATIVE_INFINITY
   #settledUnits = 0
   #waiters: Waiter[] = []
   #roomWaiters: (() => void)[] = []
@@ -168,7 +169,13 @@ export class CommitQueue {
     )
   }
 
+  /** When the newest unit was accepted; `performance.now()`. */
+  get lastAcceptedAt(): number {
+    return this.#lastAcceptedAt
+  }
+
   accept(unit: Unit): void {
+    this.#lastAcceptedAt = unit.acceptedAt
     this.#units.push(unit)
     this.#acceptedUnits += 1
     this.#acceptedOperations += unit.operations.length

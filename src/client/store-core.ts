@@ -12,6 +12,9 @@ import type { Document } from './document-query.ts'
 import type { Operation } from './operation.ts'
 import type { WorkerSupervisor } from './worker-supervisor.ts'
 
+/** How recent a write to `state` makes other work step back. */
+const URGENT_WITHIN_MS = 20
+
 export class StoreCore {
   readonly supervisor: WorkerSupervisor
   readonly #queues: Readonly<Record<DatabaseFile, CommitQueue>>
@@ -38,6 +41,11 @@ export class StoreCore {
 
   get isReadOnly(): boolean {
     return this.#readOnly
+  }
+
+  /** True while state is being written: bulk work in the other file then takes turns with it. */
+  isUrgentWorkBeside(file: DatabaseFile): boolean {
+    return file !== 'state' && performance.now() - this.#queues.state.lastAcceptedAt < URGENT_WITHIN_MS
   }
 
   get isIdle(): boolean {

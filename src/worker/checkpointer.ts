@@ -7,11 +7,16 @@
  * So the bulk is moved beside the commits, and the last few pages while they wait a moment.
  */
 import { stat } from 'node:fs/promises'
+import type { DatabaseFile } from '../schema/database-file.ts'
 import { type Connection, DriverError, queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 
 const INTERVAL_MS = 100
-const CHECKPOINT_AFTER_FRAMES = 2_048
+/**
+ * What the WAL grows to. State's is written in full when it opens (wal-preallocation.ts), so it is short; bulk data comes
+ * in bursts, of which a longer one writes each page of the database once.
+ */
+export const CHECKPOINT_AFTER_FRAMES: Readonly<Record<DatabaseFile, number>> = { state: 1_024, market: 8_192 }
 /** Few enough to be moved while commits wait. */
 const LAST_FRAMES = 64
 const MAX_CHASES = 4
@@ -20,6 +25,7 @@ const MAX_FRAMES = 128 * 1_024
 
 export interface CheckpointerOptions {
   readonly connection: Connection
+  readonly file: DatabaseFile
   /** Rises with every commit. */
   readonly commits: () => number
   /** Runs work while no commit is under way. */
@@ -73,7 +79,7 @@ export class Checkpointer {
     const { inWal } = state
     let { waiting } = state
     this.#commitsSeen = commits
-    if (inWal < CHECKPOINT_AFTER_FRAMES) return
+    if (inWal < CHECKPOINT_AFTER_FRAMES[this.#options.file]) return
     for (let chase = 0; waiting > LAST_FRAMES && chase < MAX_CHASES; chase++) {
       await this.#checkpoint('PASSIVE')
       waiting = (await this.#wal('NOOP')).waiting

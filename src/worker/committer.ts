@@ -28,9 +28,7 @@ import type { SealedFields } from './sealed-fields.ts'
 import { StatementCache } from './statement-cache.ts'
 import { databasePath } from './store-files.ts'
 import { eraseWalTail } from './wal-tail.ts'
-
-/** Rows per multi-row statement, largest first; a prepared statement is kept for each. */
-const CHUNK_ROWS = [256, 64, 16, 4, 1] as const
+import { deleteSql, insertSql, putSql, statementRows } from './write-sql.ts'
 
 /** More than can be under way at once. */
 const REMEMBERED_OUTCOMES = 8
@@ -185,7 +183,7 @@ export class Committer {
 
   #isOneStatement(segment: Segment): boolean {
     const spec = this.#spec(segment.collection)
-    return (CHUNK_ROWS as readonly number[]).includes(segment.keys.length) && spec.sealed.length === 0
+    return statementRows(segment.keys.length) === segment.keys.length && spec.sealed.length === 0
   }
 
   async #commitByUnit(batch: UnitBatch): Promise<UnitCommitResult> {
@@ -364,7 +362,7 @@ export class Committer {
     }
     let offset = 0
     while (offset < segment.keys.length) {
-      const rows = largestChunk(segment.keys.length - offset)
+      const rows = statementRows(segment.keys.length - offset)
       if (segment.kind === 'delete') {
         await this.#run(deleteSql(spec, rows), segment.keys.slice(offset, offset + rows))
       } else {
@@ -522,26 +520,6 @@ function isConflict(error: unknown): boolean {
 
 function ignoreDriverError(error: unknown): void {
   if (!(error instanceof DriverError)) throw error
-}
-
-function largestChunk(rows: number): number {
-  return CHUNK_ROWS.find((size) => size <= rows) as number
-}
-
-const COLUMNS = '("_key", "_doc", "_version", "_createdAt", "_updatedAt", "_sequence")'
-
-/** Parameters: time, sequence, then key and document of each row. */
-function insertSql(spec: CollectionSpec, rows: number): string {
-  const values = Array.from({ length: rows }, (_, row) => `(?${3 + 2 * row}, ?${4 + 2 * row}, 1, ?1, ?1, ?2)`)
-  return `INSERT INTO ${quoteName(spec.name)} ${COLUMNS} VALUES ${values.join(', ')}`
-}
-
-function putSql(spec: CollectionSpec, rows: number): string {
-  return `${insertSql(spec, rows)} ON CONFLICT ("_key") DO UPDATE SET "_doc" = excluded."_doc", "_version" = "_version" + 1, "_updatedAt" = excluded."_updatedAt", "_sequence" = excluded."_sequence"`
-}
-
-function deleteSql(spec: CollectionSpec, rows: number): string {
-  return `DELETE FROM ${quoteName(spec.name)} WHERE "_key" IN (${Array(rows).fill('?').join(', ')})`
 }
 
 function alreadyExists(spec: CollectionSpec, key: string): StoreError {

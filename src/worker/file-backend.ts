@@ -63,6 +63,7 @@ export class FileBackend {
       const { committer } = this
       this.#checkpointer = new Checkpointer({
         connection: checkpointerConnection,
+        file: this.file,
         commits: () => committer.status.commits,
         exclusively: (work) => committer.exclusively(work),
       })

@@ -1,7 +1,7 @@
 /** Prepared statements of one connection by their SQL, least recently used first out; compiling costs more than most runs. */
 import type { Connection, Statement } from './driver.ts'
 
-const MAX_STATEMENTS = 200
+const MAX_STATEMENTS = 300
 
 export class StatementCache {
   readonly #connection: Connection

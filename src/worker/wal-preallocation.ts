@@ -5,9 +5,10 @@
  * checksum do not fit, and a page number of zero fits none (https://sqlite.org/fileformat2.html#walread).
  */
 import { open, statfs } from 'node:fs/promises'
+import { CHECKPOINT_AFTER_FRAMES } from './checkpointer.ts'
 
-/** What a checkpoint lets the WAL grow to: 2,048 frames of a page and its header. */
-const WORKING_BYTES = 32 + 2_048 * (4_096 + 24)
+/** A header, and frames of a header and a page each. */
+const WORKING_BYTES = 32 + CHECKPOINT_AFTER_FRAMES.state * (24 + 4_096)
 const CHUNK = Buffer.alloc(1_048_576)
 const MIN_FREE_SHARE = 32
 
