@@ -4,13 +4,12 @@ import { summarizeLatencies } from '../measure/percentiles.ts'
 import { documentRing } from './ring.ts'
 import type { WorkloadContext } from './workload.ts'
 
-const WARM_UP_PUTS = 200
-
 export async function run({ contender, job }: WorkloadContext): Promise<Metrics> {
   const { sizes } = job
   const nextDocument = documentRing(sizes)
   const store = await contender.open(job.storeDir, job.secrets)
-  for (let index = 0; index < WARM_UP_PUTS; index++) await store.put(nextDocument())
+  const warmAt = performance.now() + sizes.warmUpMs
+  while (performance.now() < warmAt) await store.put(nextDocument())
 
   const latenciesMicros: number[] = []
   const deadline = performance.now() + sizes.awaitedMaxMs

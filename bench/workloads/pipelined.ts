@@ -5,14 +5,12 @@ import { runPipelined } from '../measure/pipelined-puts.ts'
 import { documentRing } from './ring.ts'
 import type { WorkloadContext } from './workload.ts'
 
-const WARM_UP_MS = 400
-
 export async function run({ contender, job }: WorkloadContext): Promise<Metrics> {
   const { sizes } = job
   const nextDocument = documentRing(sizes)
   const store = await contender.open(job.storeDir, job.secrets)
   const put = () => store.put(nextDocument())
-  await runPipelined({ put, maxPuts: sizes.pipelinedMaxPuts, maxMs: WARM_UP_MS })
+  await runPipelined({ put, maxPuts: Number.POSITIVE_INFINITY, maxMs: sizes.warmUpMs })
 
   const clock = new MainThreadClock()
   const start = performance.now()

@@ -6,8 +6,6 @@ import { summarizeLatencies } from '../measure/percentiles.ts'
 import { documentRing } from './ring.ts'
 import type { WorkloadContext } from './workload.ts'
 
-const WARM_UP_MS = 500
-
 export async function run({ contender, job }: WorkloadContext): Promise<Metrics> {
   const { sizes } = job
   const nextDocument = documentRing(sizes)
@@ -15,7 +13,7 @@ export async function run({ contender, job }: WorkloadContext): Promise<Metrics>
   const put = () => store.put(nextDocument())
   const perSecond = sizes.steadyPerSecond
   const beats = new TimerBeats()
-  await runPaced({ beats, perSecond, put, isOver: (elapsedMs) => elapsedMs > WARM_UP_MS })
+  await runPaced({ beats, perSecond, put, isOver: (elapsedMs) => elapsedMs > sizes.warmUpMs })
 
   const clock = new MainThreadClock()
   const paced = await runPaced({ beats, perSecond, put, isOver: (elapsedMs) => elapsedMs > sizes.steadyMs })
