@@ -31,7 +31,7 @@ const MEANING: Readonly<Record<ExitName, string>> = {
   notFound: 'no such document, collection or backup',
   noStore: 'no store in the directory, or something else is there',
   password: 'password missing, wrong or too weak',
-  locked: 'the store is in use by another process',
+  locked: 'the store is in use by another process, or by an operation that must not be joined',
   corrupt: 'the store, its keyring or a backup is damaged',
   migration: 'the store is from the future, or needs a migration, or one failed',
   invalidDocument: 'a document is not valid',
@@ -79,6 +79,7 @@ const EXIT_OF_ERROR: Readonly<Record<StoreErrorCode, ExitName>> = {
   BACKUP_DAMAGED: 'corrupt',
   TARGET_FILE_MISSING: 'notFound',
   TARGET_BUSY: 'locked',
+  BUSY_OPERATION: 'locked',
   EXCHANGE_ERROR: 'failure',
   INTERNAL: 'failure',
 }

@@ -41,6 +41,7 @@ import { toStoreError } from './io-error.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
 import { checkStore, repairStore, summaryOf } from './maintenance/check.ts'
 import { readDiskSpace } from './maintenance/disk-space.ts'
+import { MaintenanceLock } from './maintenance-lock.ts'
 import { readMigrations } from './migration-files.ts'
 import {
   type AppliedMigration,
@@ -387,7 +388,8 @@ class Opening {
         data: { code: 'KEYRING_COPY_DAMAGED', subject: name },
       })
     }
-    return new SqlcipherBackend({ dir, files, readSlots, collections, sealedFields, keys, lock })
+    const maintenanceLock = new MaintenanceLock()
+    return new SqlcipherBackend({ dir, files, readSlots, collections, sealedFields, keys, lock, maintenanceLock })
   }
 }
 
@@ -411,6 +413,8 @@ interface SqlcipherBackendParts {
   readonly sealedFields: SealedFields
   readonly keys: StoreKeys
   readonly lock: OwnerLock | null
+  /** For what must not run beside a rotation of the data key, such as a backup or an archive's base. */
+  readonly maintenanceLock: MaintenanceLock
 }
 
 class SqlcipherBackend implements Backend {
