@@ -30,6 +30,8 @@ export interface CheckpointerOptions {
   readonly commits: () => number
   /** Runs work while no commit is under way. */
   readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>
+  /** True while a snapshot needs the log as it is: to empty it would be to wait, and commits with it. */
+  readonly isLogHeld: () => boolean
 }
 
 export interface CheckpointerStatus {
@@ -63,7 +65,7 @@ export class Checkpointer {
   /** Moves everything there is and empties the WAL. */
   async truncate(): Promise<void> {
     await this.#running
-    await this.#options.exclusively(() => this.#checkpoint('TRUNCATE'))
+    await this.#options.exclusively(() => this.#checkpoint(this.#options.isLogHeld() ? 'PASSIVE' : 'TRUNCATE'))
   }
 
   async close(): Promise<void> {
@@ -84,7 +86,8 @@ export class Checkpointer {
       await this.#checkpoint('PASSIVE')
       waiting = (await this.#wal('NOOP')).waiting
     }
-    await this.#options.exclusively(() => this.#checkpoint(inWal > MAX_FRAMES ? 'TRUNCATE' : 'PASSIVE'))
+    const mustEmpty = inWal > MAX_FRAMES && !this.#options.isLogHeld()
+    await this.#options.exclusively(() => this.#checkpoint(mustEmpty ? 'TRUNCATE' : 'PASSIVE'))
   }
 
   /**

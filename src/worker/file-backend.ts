@@ -4,6 +4,8 @@ import { LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { Durability, FileStatus } from '../protocol/methods.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
+import { HeldDescriptors } from './backup/held-descriptors.ts'
+import { type DatabaseSnapshot, takeSnapshot } from './backup/snapshot.ts'
 import { Checkpointer, fileBytes } from './checkpointer.ts'
 import { Committer } from './committer.ts'
 import { type Connection, type Driver, queryOnce } from './driver.ts'
@@ -38,20 +40,25 @@ export class FileBackend {
   readonly #checkpointer: Checkpointer | null
   readonly #path: string
   readonly #key: Uint8Array
+  readonly #openReader: () => Promise<Connection>
+  readonly #descriptors = new HeldDescriptors()
+  #snapshots = 0
 
   private constructor(options: FileBackendOptions, checkpointerConnection: Connection | null) {
     const { driver, file, key, durability, writer } = options
     this.file = file
     this.#path = databasePath(options.dir, file)
     this.#key = key
-    this.readers = new ReadPool(options.readSlots, async () => {
-      const reader = await openKeyedDatabase(driver, this.#path, {
+    this.#openReader = () =>
+      openKeyedDatabase(driver, this.#path, {
         key,
         durability,
         mode: 'read-only',
         role: 'reader',
         busyTimeoutMs: BUSY_TIMEOUT_MS,
       })
+    this.readers = new ReadPool(options.readSlots, async () => {
+      const reader = await this.#openReader()
       const own = [...options.collections.values()].filter((spec) => spec.file === file)
       await reader.exec(own.map(createFieldsViewSql).join(';'))
       await reader.exec('PRAGMA query_only = ON')
@@ -66,6 +73,7 @@ export class FileBackend {
         file: this.file,
         commits: () => committer.status.commits,
         exclusively: (work) => committer.exclusively(work),
+        isLogHeld: () => this.#snapshots > 0,
       })
       this.#checkpointer.start()
     }
@@ -89,6 +97,20 @@ export class FileBackend {
   #prepareWal(): void {
     if (this.file !== 'state') return
     this.committer?.exclusively(() => preallocateWal(`${this.#path}-wal`)).catch(() => undefined)
+  }
+
+  /** One moment of the file, for the caller to release. See `backup/snapshot.ts`. */
+  async snapshot(): Promise<DatabaseSnapshot> {
+    this.#snapshots += 1
+    const onRelease = () => {
+      this.#snapshots -= 1
+    }
+    return await takeSnapshot({
+      path: this.#path,
+      openReader: this.#openReader,
+      descriptors: this.#descriptors,
+      onRelease,
+    })
   }
 
   async checkpoint(): Promise<void> {
@@ -119,6 +141,7 @@ export class FileBackend {
     await this.checkpoint()
     await this.#checkpointer?.close()
     await this.committer?.close()
+    await this.#descriptors.close()
     zero(this.#key)
   }
 }

@@ -9,6 +9,8 @@ export interface ProgramOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** A command that runs the program, such as strace with its options. */
   readonly under?: readonly string[]
+  /** After which it is killed; default a minute. */
+  readonly lifetimeMs?: number
 }
 
 export interface Ending {
@@ -25,9 +27,9 @@ export class ChildProgram {
   readonly #waiting: { readonly about: string | RegExp; readonly resolve: (line: string | undefined) => void }[] = []
   #errorText = ''
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, lifetimeMs: number) {
     this.#child = child
-    const timer = setTimeout(() => this.kill('SIGKILL'), MAX_LIFETIME_MS)
+    const timer = setTimeout(() => this.kill('SIGKILL'), lifetimeMs)
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#errorText += text
     })
@@ -48,11 +50,12 @@ export class ChildProgram {
     })
   }
 
-  static start(name: string, { arguments: given, environment = {}, under = [] }: ProgramOptions): ChildProgram {
+  static start(name: string, options: ProgramOptions): ChildProgram {
+    const { arguments: given, environment = {}, under = [], lifetimeMs = MAX_LIFETIME_MS } = options
     const [command, ...args] = [...under, process.execPath, programPath(name), JSON.stringify(given)]
     const { PATH = '', HOME = '', TMPDIR } = process.env
     const env = { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...environment }
-    return new ChildProgram(spawn(command as string, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }))
+    return new ChildProgram(spawn(command as string, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }), lifetimeMs)
   }
 
   /** What the program wrote to its standard error. */
