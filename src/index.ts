@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 export { z } from 'zod'
+export type { AppendedAuditEntry } from './client/audit/audit-entry-input.ts'
+export type { AuditListener, AuditQuery, StoreAudit, TransactionAudit } from './client/audit/store-audit.ts'
 export type {
   ColdCollection,
   Collection,
@@ -51,6 +53,14 @@ export type {
 } from './client/store.ts'
 export type { SyncCollection, SyncScope } from './client/sync-store.ts'
 export type { TransactionCollection, TransactionScope } from './client/transaction.ts'
+export type {
+  AuditEntry,
+  AuditFilter,
+  AuditProblem,
+  AuditProblemKind,
+  AuditStatus,
+  AuditVerification,
+} from './protocol/audit.ts'
 export { type CheckFinding, FINDING_CODES, type FindingCode, type RepairResult } from './protocol/check-finding.ts'
 export type { LatencyCounts } from './protocol/latency-histogram.ts'
 export type {
@@ -70,6 +80,7 @@ export {
   type StoreErrorCode,
   type StoreErrorDetails,
 } from './protocol/store-error.ts'
+export { AUDIT_EVENTS, type AuditEntryInput, type BuiltInAuditEvent } from './schema/audit-entry.ts'
 export {
   OPEN_ORDER_STATES,
   TERMINAL_ORDER_STATES,

@@ -4,7 +4,7 @@
  * fills whole batches sends them ahead of the answers, so that both threads work. After a worker crash the queue asks what was applied and sends the rest: each write happens exactly once.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
-import { findWitness, segmentOperations, type UnitFailure, type WireOperation } from '../protocol/batch.ts'
+import { segmentOperations, type UnitFailure, type WireOperation, witnessOf } from '../protocol/batch.ts'
 import { type LatencyCounts, LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { AppliedResult } from '../protocol/methods.ts'
 import { deserializeError, isStoreError, StoreError } from '../protocol/store-error.ts'
@@ -415,16 +415,12 @@ export class CommitQueue {
 
   #fastBatch({ sequence, units }: Flight) {
     const operations = units.length === 1 ? (units[0] as Unit).operations : units.flatMap((unit) => unit.operations)
-    return {
-      file: this.#file,
-      sequence,
-      segments: segmentOperations(operations),
-      witness: findWitness(operations),
-    }
+    const segments = segmentOperations(operations)
+    return { file: this.#file, sequence, segments, witness: witnessOf(operations, segments) }
   }
 
   #appliedRequest({ sequence, units, byUnit }: Flight) {
-    const witness = byUnit ? null : findWitness(units.flatMap((unit) => unit.operations))
+    const witness = byUnit ? null : witnessOf(units.flatMap((unit) => unit.operations))
     return { file: this.#file, sequence, witness }
   }
 

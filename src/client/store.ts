@@ -5,6 +5,7 @@ import { StoreError } from '../protocol/store-error.ts'
 import type { BuiltInCollections } from '../schema/built-in-collections.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { AnyCollection } from '../schema/define-collection.ts'
+import { type StoreAudit, StoreAuditTrail } from './audit/store-audit.ts'
 import { type Collection, StoreCollection } from './collection.ts'
 import type { CollectionState } from './collection-state.ts'
 import type { QueueStats } from './commit-queue.ts'
@@ -62,6 +63,8 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
   readonly appliedMigrations: readonly string[]
   /** The blocking twin, for start-up, shutdown and scripts. */
   readonly sync: SyncScope<Cs>
+  /** The audit trail: what was done, by whom and why, in a chain that shows what was changed. */
+  readonly audit: StoreAudit
   /**
    * Gathers writes in a synchronous callback and commits them whole or not at all. Resolves to the callback's result
    * when durable. Rejects with what the callback throws, or like `put`.
@@ -148,6 +151,7 @@ export class HoldfastStore {
   readonly appliedMigrations: readonly string[]
   readonly sync: Readonly<Record<string, unknown>>
   readonly #core: StoreCore
+  readonly #audit: StoreAuditTrail
   readonly #states: ReadonlyMap<string, CollectionState>
   readonly #allStates: ReadonlyMap<string, CollectionState>
   readonly #listeners = { restart: new Set<StoreEvents['restart']>(), failure: new Set<StoreEvents['failure']>() }
@@ -161,6 +165,7 @@ export class HoldfastStore {
     this.restoredKeyringCopies = opened.restoredKeyringCopies
     this.appliedMigrations = opened.appliedMigrations
     this.#core = opened.core
+    this.#audit = new StoreAuditTrail(opened.core)
     this.#states = opened.states
     this.#allStates = opened.allStates
     const sync: Record<string, unknown> = { flush: () => this.#core.drainSync(SYNC_TIMEOUT_MS) }
@@ -173,17 +178,22 @@ export class HoldfastStore {
     this.#undoSignals = opened.closeOnSignals ? closeOnSignals(() => this.close()) : () => undefined
   }
 
+  get audit(): StoreAudit {
+    return this.#audit
+  }
+
   get collectionNames(): readonly string[] {
     return [...this.#allStates.keys()]
   }
 
   async transaction<T>(callback: (scope: never) => T): Promise<T> {
     let result: T | undefined
-    const operations = gatherTransaction(this.#states, (scope) => {
+    const operations = gatherTransaction(this.#states, this.#audit.state, (scope) => {
       result = callback(scope)
       return result
     })
     await this.#core.acceptUnit(operations)
+    this.#audit.announce(operations)
     return result as T
   }
 

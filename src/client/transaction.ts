@@ -4,6 +4,8 @@
  */
 import { StoreError } from '../protocol/store-error.ts'
 import type { AnyCollection, DocumentOf, HeatOf, InputOf } from '../schema/define-collection.ts'
+import { prepareAuditEntry } from './audit/audit-entry-input.ts'
+import type { TransactionAudit } from './audit/store-audit.ts'
 import {
   MAX_UNIT_OPERATIONS,
   prepareDelete,
@@ -35,6 +37,9 @@ export type TransactionCollection<C extends AnyCollection> =
 
 export type TransactionScope<Cs extends Readonly<Record<string, AnyCollection>>> = {
   readonly [K in keyof Cs]: TransactionCollection<Cs[K]>
+} & {
+  /** Entries that explain what this transaction writes: durable with it, or absent with it. */
+  readonly audit: TransactionAudit
 }
 
 class OpenTransaction {
@@ -91,10 +96,12 @@ class StoreTransactionCollection {
 /** Runs `callback` and returns what it gathered. Whatever it throws passes through. */
 export function gatherTransaction(
   states: ReadonlyMap<string, CollectionState>,
+  trail: CollectionState,
   callback: (scope: never) => unknown,
 ): readonly Operation[] {
   const transaction = new OpenTransaction()
-  const scope: Record<string, StoreTransactionCollection> = {}
+  const append = (entry: unknown) => transaction.add(prepareAuditEntry(trail, entry))
+  const scope: Record<string, StoreTransactionCollection | { append(entry: unknown): void }> = { audit: { append } }
   for (const [name, state] of states) scope[name] = new StoreTransactionCollection(state, transaction)
   try {
     const returned = callback(scope as never)

@@ -13,6 +13,7 @@ export type SubKeyPurpose =
   | `database:trades-${number}`
   | 'wrap'
   | 'audit-mac'
+  | 'audit-chain'
   | 'backup-mac'
 
 const KEY_BYTES = 32

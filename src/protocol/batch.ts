@@ -6,7 +6,9 @@
  * the whole transaction back and the client sends the same operations again unit by unit (`UnitBatch`), where a
  * savepoint around each unit finds the one at fault and lets the others through.
  */
+
 import type { DatabaseFile } from '../schema/database-file.ts'
+import { AUDIT_COLLECTION } from './audit.ts'
 import type { SerializedError } from './store-error.ts'
 
 export type WriteKind = 'put' | 'insert' | 'delete'
@@ -31,7 +33,8 @@ export interface Segment {
 }
 
 /**
- * A document whose stored sequence proves that the batch was applied: the last write of its key in this batch. A
+ * A document whose stored sequence proves that the batch was applied: the last write of its key in this batch. The audit
+ * trail is a better one where the batch appends to it, because nothing that comes after takes anything away there. A
  * batch of deletes alone has none and is recorded in the session row instead.
  */
 export interface Witness {
@@ -101,6 +104,16 @@ function append(segment: MutableSegment, operation: WireOperation): void {
   segment.keys.push(operation.key)
   const { json } = operation
   if (json !== null) segment.documents.push(json)
+}
+
+const AUDIT_WITNESS: Witness = Object.freeze({ collection: AUDIT_COLLECTION, key: '' })
+
+/** What proves that the batch of `operations` was applied; their segments, where there are any, tell its collections faster. */
+export function witnessOf(
+  operations: readonly WireOperation[],
+  segments: readonly { readonly collection: string }[] = operations,
+): Witness | null {
+  return segments.some(({ collection }) => collection === AUDIT_COLLECTION) ? AUDIT_WITNESS : findWitness(operations)
 }
 
 /** The last operation whose document will still be there after the batch, if any. */

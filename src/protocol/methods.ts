@@ -6,6 +6,7 @@
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
+import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditStatus, AuditVerification } from './audit.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
 import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from './check-finding.ts'
 import type { LatencyCounts } from './latency-histogram.ts'
@@ -134,6 +135,7 @@ export interface LastCheck {
 }
 
 export interface WorkerStatus {
+  readonly audit: AuditStatus
   readonly files: Readonly<Record<DatabaseFile, FileStatus>>
   readonly readsActive: number
   readonly readsWaiting: number
@@ -171,6 +173,9 @@ export interface StoreWorkerMethods {
   count(request: { readonly collection: string; readonly where: WhereWire }): Promise<number>
   sql(request: SqlRequest): Promise<readonly SqlRow[]>
   reveal(request: RevealRequest): Promise<Readonly<Record<string, string | null>>>
+  auditPage(request: AuditPageRequest): Promise<AuditPage>
+  auditVerify(request: { readonly head: string | null }): Promise<AuditVerification>
+  auditNote(request: AuditNoteRequest): Promise<void>
   checkpoint(): Promise<void>
   check(): Promise<readonly CheckFinding[]>
   repair(request: RepairRequest): Promise<RepairResult>

@@ -39,6 +39,8 @@ export const builtInAuditEvent: z.ZodType<BuiltInAuditEvent> = z.enum(
 )
 
 const RESERVED_NAMESPACES = new Set(Object.keys(AUDIT_EVENTS).map(namespaceOf))
+/** Recorded by way of the public API: `reconcile` has no other. */
+const CLIENT_EVENTS: ReadonlySet<string> = new Set<BuiltInAuditEvent>(['reconcile.run'])
 const MAX_NAME_LENGTH = 200
 const MAX_DATA_DEPTH = 16
 /** Of actor, event, data and causation together, as JSON in UTF-8. */
@@ -57,7 +59,10 @@ const auditName = z
 /** A program's own event: `orders.approved`, `risk/limit-raised`; built-in namespaces are not to be had. */
 export const ownAuditEvent = auditName
   .refine((name) => OWN_EVENT.test(name), 'must have a namespace, such as "orders.approved"')
-  .refine((name) => !RESERVED_NAMESPACES.has(namespaceOf(name)), 'is in a namespace that is reserved for Holdfast')
+  .refine(
+    (name) => CLIENT_EVENTS.has(name) || !RESERVED_NAMESPACES.has(namespaceOf(name)),
+    'is in a namespace that is reserved for Holdfast',
+  )
 
 const auditData = z.custom<Readonly<Record<string, JsonValue>>>(
   (value) => isPlainObject(value) && isJson(value, 0),
@@ -68,9 +73,6 @@ const common = { actor: auditName, data: auditData.optional(), causationId: audi
 
 /** What a program appends. */
 export const auditEntryInput = z.strictObject({ ...common, event: ownAuditEvent })
-
-/** What Holdfast itself records. */
-export const builtInAuditEntry = z.strictObject({ ...common, event: builtInAuditEvent })
 
 /** What a process beside the owner may leave in the inbox: either. */
 export const auditNoteEntry = z.strictObject({ ...common, event: z.union([builtInAuditEvent, ownAuditEvent]) })

@@ -6,6 +6,7 @@
  * A batch that is a single statement commits by itself: three round trips through libuv's pool less.
  */
 
+import { AUDIT_COLLECTION } from '../protocol/audit.ts'
 import type {
   Batch,
   CommitResult,
@@ -18,8 +19,12 @@ import type {
 import { type LatencyCounts, LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { AppliedRequest, AppliedResult } from '../protocol/methods.ts'
 import { deserializeError, type SerializedError, StoreError, serializeError } from '../protocol/store-error.ts'
+import type { BuiltInAuditEvent } from '../schema/audit-entry.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
+import type { JsonValue } from '../schema/json.ts'
+import type { ChainPosition } from './audit/audit-chain.ts'
+import { AUDIT_CHUNK_ROWS, type AuditStatements, type AuditWriter, type NewAuditEntry } from './audit/audit-writer.ts'
 import { type BindValue, type Connection, DriverError, type queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 import { toStoreError } from './io-error.ts'
@@ -39,6 +44,8 @@ export interface CommitterOptions {
   readonly sealedFields: SealedFields
   readonly dir: string
   readonly file: DatabaseFile
+  /** Null for a file without a trail. */
+  readonly audit: AuditWriter | null
 }
 
 export interface CommitterStatus {
@@ -47,10 +54,11 @@ export interface CommitterStatus {
   readonly commitLatency: LatencyCounts
 }
 
-export interface AuditEntry {
+/** What the store itself records: one of the events in `src/schema/audit-entry.ts`. */
+export interface AuditRecord {
   readonly actor: string
-  readonly event: string
-  readonly data: Readonly<Record<string, string>>
+  readonly event: BuiltInAuditEvent
+  readonly data: Readonly<Record<string, JsonValue>>
 }
 
 export class Committer {
@@ -60,6 +68,11 @@ export class Committer {
   readonly #sealedFields: SealedFields
   readonly #dir: string
   readonly #walPath: string
+  readonly #audit: AuditWriter | null
+  readonly #auditStatements: AuditStatements = {
+    run: (sql, parameters) => this.#run(sql, parameters),
+    all: (sql, parameters) => this.#query(sql, parameters),
+  }
   #tail: Promise<unknown> = Promise.resolve()
   #lastSequence = 0
   /** A connection that has met a damaged page fails in other words from then on; the first answer stays the answer. */
@@ -83,6 +96,7 @@ export class Committer {
     this.#collections = options.collections
     this.#sealedFields = options.sealedFields
     this.#dir = options.dir
+    this.#audit = options.audit
     this.#walPath = `${databasePath(options.dir, options.file)}-wal`
   }
 
@@ -103,13 +117,24 @@ export class Committer {
   }
 
   /** Appends an entry to the audit trail in a transaction of its own; durable when it resolves. */
-  audit(entry: AuditEntry): Promise<void> {
-    return this.exclusively(() =>
-      this.#inTransaction(async () => {
-        const sql = 'INSERT INTO "_audit" ("at", "actor", "event", "data") VALUES (?, ?, ?, ?)'
-        await this.#run(sql, [Date.now(), entry.actor, entry.event, JSON.stringify(entry.data)])
-      }),
-    )
+  async audit({ actor, event, data }: AuditRecord): Promise<void> {
+    await this.appendAudit([{ at: Date.now(), actor, event, data, causationId: null, note: null }])
+  }
+
+  /** Appends entries in a transaction of their own, those apart that were made from a note already taken in. */
+  appendAudit(entries: readonly NewAuditEntry[]): Promise<void> {
+    return this.exclusively(async () => {
+      try {
+        if (this.#damage !== undefined) throw this.#damage
+        if (this.#hasRefusedFrames) await this.#eraseRefusedFrames()
+        await this.#inTransaction(async () => {
+          await this.#trail().append(entries, this.#auditStatements)
+        })
+        this.#commits += 1
+      } catch (error) {
+        throw await toStoreError(error, this.#dir)
+      }
+    })
   }
 
   /** Runs work of the store's upkeep on the writer's connection, while no commit is under way. */
@@ -160,7 +185,8 @@ export class Committer {
     try {
       const [only, second] = batch.segments
       if (only !== undefined && second === undefined && batch.witness !== null && this.#isOneStatement(only)) {
-        await this.#writeSegment(only, batch.sequence, now).catch((error) => this.#withdraw(error))
+        const mark = this.#audit?.mark()
+        await this.#writeSegment(only, batch.sequence, now).catch((error) => this.#withdraw(error, mark))
       } else {
         await this.#inTransaction(async () => {
           await failpoint('commit:begun')
@@ -182,6 +208,9 @@ export class Committer {
   }
 
   #isOneStatement(segment: Segment): boolean {
+    if (segment.collection === AUDIT_COLLECTION) {
+      return (AUDIT_CHUNK_ROWS as readonly number[]).includes(segment.keys.length)
+    }
     const spec = this.#spec(segment.collection)
     return statementRows(segment.keys.length) === segment.keys.length && spec.sealed.length === 0
   }
@@ -264,6 +293,7 @@ export class Committer {
   /** Null when the unit is written; otherwise its error, with nothing of it left. */
   async #tryUnit(unit: readonly WireOperation[], sequence: number): Promise<SerializedError | null> {
     const now = Date.now()
+    const mark = this.#audit?.mark()
     await this.#run('SAVEPOINT unit')
     try {
       for (const operation of unit) await this.#writeOperation(operation, sequence, now)
@@ -272,6 +302,7 @@ export class Committer {
       return null
     } catch (error) {
       if (!(error instanceof StoreError) && !isConflict(error)) throw error
+      if (mark !== undefined) this.#audit?.reset(mark)
       await this.#run('ROLLBACK TO unit')
       await this.#run('RELEASE unit')
       return serializeError(await toStoreError(error, this.#dir))
@@ -286,6 +317,10 @@ export class Committer {
       return { applied: true, failures: recorded.failures }
     if (recorded.sequence > sequence) return { applied: true, failures: [] }
     if (witness === null) return { applied: false }
+    if (witness.collection === AUDIT_COLLECTION) {
+      const isApplied = await this.#trail().hasAppended(sequence, this.#auditStatements)
+      return isApplied ? { applied: true, failures: [] } : { applied: false }
+    }
     const table = quoteName(this.#spec(witness.collection).name)
     const [row] = await this.#query(`SELECT "_sequence" AS "sequence" FROM ${table} WHERE "_key" = ?`, [witness.key])
     if (row !== undefined && Number(row.sequence) >= sequence) return { applied: true, failures: [] }
@@ -310,19 +345,22 @@ export class Committer {
   }
 
   async #inTransaction(work: () => Promise<void>): Promise<void> {
+    const mark = this.#audit?.mark()
     await this.#run('BEGIN IMMEDIATE')
     try {
       await work()
       await this.#run('COMMIT')
     } catch (error) {
       await this.#rollBack()
-      await this.#withdraw(error)
+      await this.#withdraw(error, mark)
     }
   }
 
   /** Throws `error` on, once what a failed disk has left of its transaction can't come back. */
-  async #withdraw(error: unknown): Promise<never> {
+  async #withdraw(error: unknown, mark: ChainPosition | undefined): Promise<never> {
+    if (mark !== undefined) this.#audit?.reset(mark)
     if (error instanceof DriverError && error.code !== 'CONSTRAINT') {
+      this.#audit?.doubt()
       this.#hasRefusedFrames = true
       // When this fails too it is tried again before the next commit.
       await this.#eraseRefusedFrames().catch(() => undefined)
@@ -346,6 +384,10 @@ export class Committer {
   }
 
   async #writeSegment(segment: Segment, sequence: number, now: number): Promise<void> {
+    if (segment.collection === AUDIT_COLLECTION) {
+      await this.#trail().appendBatch(segment.documents, sequence, this.#auditStatements)
+      return
+    }
     const spec = this.#spec(segment.collection)
     if (segment.ifVersion !== null || spec.sealed.length > 0) {
       for (let index = 0; index < segment.keys.length; index++) {
@@ -378,6 +420,10 @@ export class Committer {
 
   /** One operation by itself, with its own precise error. */
   async #writeOperation(operation: WireOperation, sequence: number, now: number): Promise<void> {
+    if (operation.collection === AUDIT_COLLECTION) {
+      await this.#trail().appendBatch([operation.json as string], sequence, this.#auditStatements)
+      return
+    }
     const spec = this.#spec(operation.collection)
     const { kind, key, ifVersion } = operation
     if (kind === 'insert' || ifVersion !== null) {
@@ -432,6 +478,7 @@ export class Committer {
 
   /** Foreign keys are checked by SQLite at COMMIT; inside a savepoint this finds the unit that breaks them. */
   async #assertReferences(operation: WireOperation): Promise<void> {
+    if (operation.collection === AUDIT_COLLECTION) return
     const spec = this.#spec(operation.collection)
     const table = quoteName(spec.name)
     if (operation.kind !== 'delete') {
@@ -476,6 +523,11 @@ export class Committer {
       failures: JSON.parse(String(row.failures)) as UnitFailure[],
       unitsDone: row.unitsDone === null ? null : Number(row.unitsDone),
     }
+  }
+
+  #trail(): AuditWriter {
+    if (this.#audit === null) throw new StoreError('INTERNAL', 'This file has no audit trail. Please report it.')
+    return this.#audit
   }
 
   #spec(collection: string): CollectionSpec {

@@ -20,6 +20,7 @@ export const FAILPOINTS = [
   'checkpoint:before',
   'checkpoint:after',
   'close:before-checkpoint',
+  'audit:notes-taken',
   'target:before-rename',
 ] as const
 

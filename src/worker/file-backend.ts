@@ -4,6 +4,7 @@ import { LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { Durability, FileStatus } from '../protocol/methods.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
+import type { AuditWriter } from './audit/audit-writer.ts'
 import { HeldDescriptors } from './backup/held-descriptors.ts'
 import { type DatabaseSnapshot, takeSnapshot } from './backup/snapshot.ts'
 import { Checkpointer, fileBytes } from './checkpointer.ts'
@@ -31,6 +32,8 @@ export interface FileBackendOptions {
   readonly sealedFields: SealedFields
   /** The connection that migrated the file; it becomes the writer. Null for a read-only store. */
   readonly writer: Connection | null
+  /** Null for a file without a trail, and for a read-only store. */
+  readonly audit: AuditWriter | null
 }
 
 export class FileBackend {

@@ -9,6 +9,7 @@ import { readKeyring, restoreKeyringCopies, writeKeyring } from '../crypto/keyri
 import { assertPasswordStrength, passwordBytes } from '../crypto/password.ts'
 import { deriveSubKey } from '../crypto/sub-key.ts'
 import { withSecret, zero } from '../crypto/zero.ts'
+import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditVerification } from '../protocol/audit.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult } from '../protocol/batch.ts'
 import type { CheckFinding, RepairRequest, RepairResult } from '../protocol/check-finding.ts'
 import type {
@@ -31,6 +32,10 @@ import { StoreError } from '../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { WhereWire } from '../schema/query.ts'
+import { noteWrongPassword } from './audit/audit-inbox.ts'
+import { AuditKeys } from './audit/audit-keys.ts'
+import { AuditReader } from './audit/audit-reader.ts'
+import { AuditTrail } from './audit/audit-trail.ts'
 import type { Backend } from './backend.ts'
 import { ensureCollectionTables, recordedCollections } from './collection-tables.ts'
 import type { Committer } from './committer.ts'
@@ -144,7 +149,17 @@ class Opening {
     const collections = await this.#collections(writers)
     await ensureCollectionTables(writers, this.#request.collections)
     const session = await takeSession(writers.get('state') as Connection, this.#request.session)
-    const backend = await this.#start({ keys, keyring, collections, writers, lock, restored })
+    const auditKeys = this.#auditKeys(keys, keyring)
+    const trail = await AuditTrail.open(
+      writers.get('state') as Connection,
+      { dir, keys: auditKeys, durability: this.#request.durability },
+      {
+        created,
+        isRestart: this.#request.session !== null,
+        marketMigrations: (pendingOf.get('market') ?? []).map(({ name }) => name),
+      },
+    )
+    const backend = await this.#start({ keys, keyring, collections, writers, lock, restored, auditKeys, trail })
     for (const guard of guards) await guard.close()
     return {
       backend,
@@ -199,7 +214,16 @@ class Opening {
     }
     const collections = await this.#collections(readers)
     for (const reader of readers.values()) await reader.close()
-    const backend = await this.#start({ keys, keyring, collections, writers: new Map(), lock: null, restored: [] })
+    const backend = await this.#start({
+      keys,
+      keyring,
+      collections,
+      writers: new Map(),
+      lock: null,
+      restored: [],
+      auditKeys: this.#auditKeys(keys, keyring),
+      trail: null,
+    })
     return {
       backend,
       result: {
@@ -241,7 +265,18 @@ class Opening {
   }
 
   async #unlock(keyring: Keyring): Promise<StoreKeys> {
-    return await withSecret(this.#passwordBytes(), (password) => nativeCall(() => unlockKeyring(keyring, password)))
+    try {
+      return await withSecret(this.#passwordBytes(), (password) => nativeCall(() => unlockKeyring(keyring, password)))
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'WRONG_PASSWORD') await noteWrongPassword(this.#request.dir)
+      throw error
+    }
+  }
+
+  #auditKeys(keys: StoreKeys, keyring: Keyring): AuditKeys {
+    const auditKeys = new AuditKeys(keys, keyring.storeId)
+    this.#undo.push(async () => auditKeys.zero())
+    return auditKeys
   }
 
   #passwordBytes(): Uint8Array {
@@ -360,9 +395,12 @@ class Opening {
     readonly lock: OwnerLock | null
     /** Copies of the keyring that had to be written anew. */
     readonly restored: readonly string[]
+    readonly auditKeys: AuditKeys
+    /** Null for a read-only store. */
+    readonly trail: AuditTrail | null
   }): Promise<Backend> {
     const { dir, durability } = this.#request
-    const { keys, keyring, collections, writers, lock, restored } = parts
+    const { keys, keyring, collections, writers, lock, restored, auditKeys, trail } = parts
     const sealedFields = new SealedFields(keys.sealingKey)
     const readSlots = new ReadSlots()
     const files = new Map<DatabaseFile, FileBackend>()
@@ -377,6 +415,7 @@ class Opening {
         collections,
         sealedFields,
         writer: writers.get(file) ?? null,
+        audit: file === 'state' ? (trail?.writer ?? null) : null,
       })
       files.set(file, backend)
       this.#undo.push(() => backend.close())
@@ -389,7 +428,20 @@ class Opening {
       })
     }
     const maintenanceLock = new MaintenanceLock()
-    return new SqlcipherBackend({ dir, files, readSlots, collections, sealedFields, keys, lock, maintenanceLock })
+    const committer = files.get('state')?.committer ?? null
+    if (committer !== null) trail?.start(committer)
+    return new SqlcipherBackend({
+      dir,
+      files,
+      readSlots,
+      collections,
+      sealedFields,
+      keys,
+      lock,
+      maintenanceLock,
+      auditKeys,
+      trail,
+    })
   }
 }
 
@@ -415,14 +467,22 @@ interface SqlcipherBackendParts {
   readonly lock: OwnerLock | null
   /** For what must not run beside a rotation of the data key, such as a backup or an archive's base. */
   readonly maintenanceLock: MaintenanceLock
+  readonly auditKeys: AuditKeys
+  readonly trail: AuditTrail | null
 }
 
 class SqlcipherBackend implements Backend {
   readonly #parts: SqlcipherBackendParts
   #lastCheck: LastCheck | null = null
+  readonly #auditReader: AuditReader
 
   constructor(parts: SqlcipherBackendParts) {
     this.#parts = parts
+    this.#auditReader = new AuditReader({
+      dir: parts.dir,
+      keys: parts.auditKeys,
+      query: (text, parameters) => this.#read('state', { text, parameters }),
+    })
   }
 
   async commit(batch: Batch): Promise<CommitResult> {
@@ -500,8 +560,20 @@ class SqlcipherBackend implements Backend {
         details: { collection, key },
       })
     }
-    await this.#committer('state').audit({ actor, event: 'reveal', data: { collection, key, reason } })
+    await this.#committer('state').audit({ actor, event: 'wallet.revealed', data: { collection, key, reason } })
     return sealedFields.open(spec, key, String(row.json))
+  }
+
+  async auditPage(request: AuditPageRequest): Promise<AuditPage> {
+    return await this.#auditReader.page(request)
+  }
+
+  async auditVerify({ head }: { readonly head: string | null }): Promise<AuditVerification> {
+    return await this.#auditReader.verify(head)
+  }
+
+  async auditNote(request: AuditNoteRequest): Promise<void> {
+    await this.#auditReader.leaveNote(request)
   }
 
   async checkpoint(): Promise<void> {
@@ -529,13 +601,17 @@ class SqlcipherBackend implements Backend {
       readLatency: readSlots.latency,
       disk: await readDiskSpace(dir),
       lastCheck: this.#lastCheck,
+      audit: await this.#auditReader.status(),
       migrations: await this.#migrations(),
     }
   }
 
   async close(): Promise<void> {
-    const { files, keys, lock } = this.#parts
+    const { files, keys, lock, auditKeys, trail } = this.#parts
+    await trail?.close()
     for (const file of files.values()) await file.close()
+    await trail?.finish()
+    auditKeys.zero()
     zero(keys.dataKey, keys.sealingKey)
     await lock?.release()
   }

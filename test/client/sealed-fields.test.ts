@@ -162,7 +162,7 @@ describe('reveal', () => {
     const before = Date.now()
     await store.vault.reveal('audit', { actor: 'ada', reason: 'moving funds' })
     const [entry] = await store.sql('select * from _audit order by id desc limit 1')
-    expect(entry).toMatchObject({ actor: 'ada', event: 'reveal' })
+    expect(entry).toMatchObject({ actor: 'ada', event: 'wallet.revealed' })
     expect(JSON.parse(String(entry?.data))).toEqual({ collection: 'vault', key: 'audit', reason: 'moving funds' })
     expect(Number(entry?.at)).toBeGreaterThanOrEqual(before)
     expect(JSON.stringify(entry)).not.toContain(SECRET)

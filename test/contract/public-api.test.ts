@@ -249,7 +249,12 @@ describe('the store', () => {
     const status = await store.status()
     expect(status).toMatchObject({ dir: store.dir, storeId: store.storeId, readsWaiting: 0 })
     expect(status.files.state.databaseBytes).toBeGreaterThan(0)
-    expect(status.migrations.map(({ name }) => name)).toEqual(['0001_collections', '0002_indexes', '0003_yearly_files'])
+    expect(status.migrations.map(({ name }) => name)).toEqual([
+      '0001_collections',
+      '0002_indexes',
+      '0003_yearly_files',
+      '0004_audit_chain',
+    ])
   })
 
   test('check finds nothing wrong', async () => {

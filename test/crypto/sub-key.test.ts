@@ -11,6 +11,7 @@ const KNOWN_ANSWERS: Readonly<Record<SubKeyPurpose, string>> = {
   'database:market': '303a3e9f350250a36419b0b4a4fb7b88ab059028aeb7ed8852f6dfc0ae10d24d',
   wrap: '58e818cc1282fd067c8d24340e18213c2503e13f98da1e10bd33d4396c0838bc',
   'audit-mac': '0f22b40634992e1e976028d8cc411e6c56b984c363941300bd3830d662867ae3',
+  'audit-chain': '8b061dcbaaa473f872ff138c15c7ec56cc7b8c156126e67801112fb82f45b6e3',
   'backup-mac': '1e1855d8c790c163928bdb5235c42373449ac53dbe28b169ee066a3dfe461130',
 }
 const PURPOSES = Object.keys(KNOWN_ANSWERS) as SubKeyPurpose[]

@@ -27,6 +27,7 @@ async function expectEmptyWorkingStore(dir: string): Promise<void> {
   expect(again.kv.value('first')).toBe('write')
   await again.close()
   expect(readdirSync(dir).sort()).toEqual([
+    'audit-head.json',
     'keyring.backup.json',
     'keyring.json',
     'lock',

@@ -91,7 +91,7 @@ export class DatabaseUnderDamage {
   }
 }
 
-/** Tables in their own order and, where there are indexes, in the order of each. */
+/** Tables in their own order and, where there are indexes of all rows, in the order of each. */
 async function readEverything(connection: Connection): Promise<Everything> {
   const texts: string[] = []
   const tables = await queryOnce(connection, `SELECT "name" FROM sqlite_schema WHERE "type" = 'table' ORDER BY "name"`)
@@ -103,7 +103,8 @@ async function readEverything(connection: Connection): Promise<Everything> {
       const columns = await queryOnce(connection, `PRAGMA index_info("${String(index.name)}")`)
       const order = columns.map((column) => `"${String(column.name)}"`).join(', ')
       const sql = `SELECT ${order} FROM ${table} INDEXED BY "${String(index.name)}" ORDER BY ${order}`
-      if (index.origin === 'c') texts.push(JSON.stringify([index.name, await queryOnce(connection, sql)]))
+      if (index.origin === 'c' && index.partial === 0)
+        texts.push(JSON.stringify([index.name, await queryOnce(connection, sql)]))
     }
   }
   return texts.join('\n')

@@ -1,21 +1,25 @@
 /** The migrations of the package: what they make, and what becomes of the rows of the version before each. */
 import { readFileSync } from 'node:fs'
-import { cp, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { AuditEntry } from '../../src/protocol/audit.ts'
 import { builtInCollections } from '../../src/schema/built-in-collections.ts'
 import { type Connection, queryOnce } from '../../src/worker/driver.ts'
 import { readMigrations } from '../../src/worker/migration-files.ts'
+import type { OpenedBackend } from '../../src/worker/sqlcipher-backend.ts'
 import { sqlcipherDriver } from '../../src/worker/sqlcipher-driver.ts'
 import { columnFields, createIndexSql, createTableSql } from '../../src/worker/table-sql.ts'
 import { fill, order, position, trade } from '../client/fixtures/documents.ts'
 import { failureOf, tempDir } from '../client/fixtures/temp-store.ts'
-import { fingerprint, MIGRATIONS_DIR, openDatabase, putAll, runOnce } from './fixtures/backend.ts'
+import { fingerprint, MIGRATIONS_DIR, openDatabase, runOnce } from './fixtures/backend.ts'
+import { insertDocuments, olderStore } from './fixtures/older-store.ts'
 
 const specs = Object.values(builtInCollections).map((definition) => definition.spec)
 
 async function inMemory(sql: readonly string[]): Promise<Connection> {
   const connection = await sqlcipherDriver.open(':memory:', { mode: 'create', busyTimeoutMs: 0 })
+  // The ledger is there before the first migration is.
+  await connection.exec('CREATE TABLE "_migrations" ("origin", "number", "name", "checksum", "appliedAt")')
   for (const each of sql) await connection.exec(each)
   return connection
 }
@@ -27,23 +31,12 @@ async function schemaOf(connection: Connection): Promise<object[]> {
   )
 }
 
-/** The package's migrations up to a number. */
-async function migrationsUpTo(number: number): Promise<string> {
-  const folder = join(tempDir(), 'migrations')
-  await mkdir(folder)
-  for (const name of await readdir(MIGRATIONS_DIR)) {
-    if (name === 'market' || Number(name.slice(0, 4)) <= number) {
-      await cp(join(MIGRATIONS_DIR, name), join(folder, name), { recursive: true })
-    }
-  }
-  return folder
-}
-
 test('each migration has a test below: add one with the next', async () => {
   expect((await readMigrations(MIGRATIONS_DIR)).map(({ name }) => name)).toEqual([
     '0001_collections',
     '0002_indexes',
     '0003_yearly_files',
+    '0004_audit_chain',
   ])
   expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual(['0001_session'])
 })
@@ -60,22 +53,21 @@ test('together they make what the definitions of the built-in collections ask fo
 test('they make no table that the store does not know', async () => {
   const migrated = await inMemory((await readMigrations(MIGRATIONS_DIR)).map(({ sql }) => sql))
   const rows = await queryOnce(migrated, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
-  const own = ['_audit', '_collections', '_session', '_yearlyFiles']
+  const own = ['_audit', '_auditWaiting', '_collections', '_migrations', '_session', '_yearlyFiles']
   expect(rows.map(({ name }) => name)).toEqual([...own, ...specs.map(({ name }) => name)].sort())
 })
 
 describe('0001_collections', () => {
   test('turns an empty store into one that takes documents', async () => {
-    const dir = join(tempDir(), 's')
-    await runOnce(dir, { migrationsDir: await migrationsUpTo(1) }, async (opened) => {
-      await putAll(opened, 'positions', [['p', position('p')]])
-      expect(await opened.backend.get({ collection: 'positions', key: 'p' })).toBe(JSON.stringify(position('p')))
-    })
+    const dir = await olderStore(1, (state) => insertDocuments(state, 'positions', [['p', position('p')]]))
+    const database = await openDatabase(dir, 'state', 'read-only')
+    expect(await queryOnce(database, 'SELECT "_doc" FROM "positions"')).toEqual([
+      { _doc: JSON.stringify(position('p')) },
+    ])
   })
 
   test('makes an audit trail that nobody changes', async () => {
-    const dir = join(tempDir(), 's')
-    await runOnce(dir, { migrationsDir: await migrationsUpTo(1) }, () => undefined)
+    const dir = await olderStore(1, async () => undefined)
     const database = await openDatabase(dir)
     await database.exec(`INSERT INTO "_audit" ("at", "actor", "event", "data") VALUES (1, 'a', 'e', '{}')`)
     await expect(database.exec(`UPDATE "_audit" SET "actor" = 'b'`)).rejects.toMatchObject({ code: 'CONSTRAINT' })
@@ -86,16 +78,15 @@ describe('0001_collections', () => {
 
 describe('0002_indexes', () => {
   test('keeps the documents of the version before, and finds them by its indexes', async () => {
-    const dir = join(tempDir(), 's')
-    await runOnce(dir, { migrationsDir: await migrationsUpTo(1) }, async (opened) => {
-      await putAll(opened, 'orders', [
+    const dir = await olderStore(1, async (state) => {
+      await insertDocuments(state, 'orders', [
         ['o-1', order('o-1', { clientOrderId: 'c-1' })],
         ['o-2', order('o-2', { clientOrderId: 'c-2', state: 'filled' })],
       ])
-      await putAll(opened, 'fills', [['f-1', fill('f-1', 'o-2')]])
+      await insertDocuments(state, 'fills', [['f-1', fill('f-1', 'o-2')]])
     })
     await runOnce(dir, {}, async (opened) => {
-      expect(opened.result.appliedMigrations).toContain('0002_indexes')
+      expect(opened.result.appliedMigrations[0]).toBe('0002_indexes')
       const page = await opened.backend.page({
         collection: 'orders',
         query: { where: { state: 'filled' } },
@@ -115,26 +106,21 @@ describe('0002_indexes', () => {
   })
 
   test('stops, and leaves the version before in order, where documents already break a unique index', async () => {
-    const dir = join(tempDir(), 's')
-    const before = await migrationsUpTo(1)
-    await runOnce(dir, { migrationsDir: before }, (opened) =>
-      putAll(opened, 'users', [
+    const dir = await olderStore(1, (state) =>
+      insertDocuments(state, 'users', [
         ['u-1', { id: 'u-1', email: 'a@example.org' }],
         ['u-2', { id: 'u-2', email: 'a@example.org' }],
       ]),
     )
     const error = await failureOf(runOnce(dir, {}, () => undefined))
     expect(error).toMatchObject({ code: 'MIGRATION_FAILED', details: { migration: '0002_indexes' } })
-    await runOnce(dir, { migrationsDir: before }, async (opened) => {
-      expect(await opened.backend.count({ collection: 'users', where: {} })).toBe(2)
-    })
+    const database = await openDatabase(dir, 'state', 'read-only')
+    expect(await queryOnce(database, 'SELECT "_key" FROM "users"')).toEqual([{ _key: 'u-1' }, { _key: 'u-2' }])
+    expect(await queryOnce(database, 'SELECT "number" FROM "_migrations"')).toEqual([{ number: 1 }])
   })
 
   test('is preceded by a copy of the version before', async () => {
-    const dir = join(tempDir(), 's')
-    await runOnce(dir, { migrationsDir: await migrationsUpTo(1) }, (opened) =>
-      putAll(opened, 'positions', [['p', position('p')]]),
-    )
+    const dir = await olderStore(1, (state) => insertDocuments(state, 'positions', [['p', position('p')]]))
     await runOnce(dir, {}, () => undefined)
     const copy = await openDatabase(dir, 'state', 'read-only', join(dir, 'state.db.before-0002'))
     expect(await queryOnce(copy, 'SELECT "_key" FROM "positions"')).toEqual([{ _key: 'p' }])
@@ -146,16 +132,88 @@ describe('0002_indexes', () => {
 
 describe('0003_yearly_files', () => {
   test('keeps the documents of the version before, and knows of no yearly file', async () => {
-    const dir = join(tempDir(), 's')
-    await runOnce(dir, { migrationsDir: await migrationsUpTo(2) }, (opened) =>
-      putAll(opened, 'trades', [['t', trade('t')]]),
-    )
+    const dir = await olderStore(2, (state) => insertDocuments(state, 'trades', [['t', trade('t')]]))
     await runOnce(dir, {}, async (opened) => {
       expect(opened.result.appliedMigrations).toContain('0003_yearly_files')
       expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
     })
     const database = await openDatabase(dir)
     expect(await queryOnce(database, 'SELECT * FROM "_yearlyFiles"')).toEqual([])
+  })
+})
+
+describe('0004_audit_chain', () => {
+  const OLD = `INSERT INTO "_audit" ("at", "actor", "event", "data") VALUES`
+  const trailOf = async (opened: OpenedBackend) => {
+    const { json } = await opened.backend.auditPage({ filter: {}, order: 'asc', afterId: null, maxRows: 10_000 })
+    return JSON.parse(json) as AuditEntry[]
+  }
+
+  const storeOfVersion3 = (entries: number) =>
+    olderStore(3, async (state) => {
+      await state.exec('BEGIN')
+      for (let n = 1; n <= entries; n++) await state.exec(`${OLD} (${n}, 'actor ${n}', 'reveal', '{"b":1,"a":"x"}')`)
+      await state.exec('COMMIT')
+    })
+
+  test('carries the entries of the version before into the chain, and says how many', async () => {
+    const dir = await storeOfVersion3(700)
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toEqual(['0004_audit_chain'])
+      const trail = await trailOf(opened)
+      const carried = trail.slice(0, 700)
+      expect(carried.map(({ id, at, actor }) => [id, at, actor])).toEqual(
+        carried.map((_, index) => [index + 1, index + 1, `actor ${index + 1}`]),
+      )
+      expect(carried[0]).toMatchObject({ event: 'reveal', data: { a: 'x', b: 1 }, sequence: 0 })
+      expect(trail.slice(700).map(({ event, data }) => [event, data])).toEqual([
+        ['migration.applied', { file: 'state', name: '0004_audit_chain', origin: 'holdfast' }],
+        ['audit.carried-over', { entries: 700 }],
+        ['store.opened', { pid: process.pid }],
+      ])
+      expect(await opened.backend.auditVerify({ head: null })).toMatchObject({ ok: true, entries: 703 })
+    })
+    await runOnce(dir, {}, async (opened) => {
+      expect((await trailOf(opened)).map(({ event }) => event).slice(703)).toEqual(['store.closed', 'store.opened'])
+      expect(await opened.backend.auditVerify({ head: null })).toMatchObject({ ok: true })
+    })
+  })
+
+  test('has nothing to say of a trail that was empty', async () => {
+    const dir = await storeOfVersion3(0)
+    await runOnce(dir, {}, async (opened) => {
+      expect((await trailOf(opened)).map(({ event }) => event)).toEqual(['migration.applied', 'store.opened'])
+    })
+  })
+
+  test.each([
+    ['an update', `UPDATE "_audit" SET "actor" = 'b'`],
+    ['a deletion', `DELETE FROM "_audit" WHERE "id" = 2`],
+    ['a replacement', `REPLACE INTO "_audit" SELECT * FROM "_audit" WHERE "id" = 1`],
+    [
+      'an update by conflict',
+      `INSERT INTO "_audit" SELECT * FROM "_audit" WHERE "id" = 1 ON CONFLICT ("id") DO UPDATE SET "actor" = 'b'`,
+    ],
+    [
+      'an entry out of its order',
+      `INSERT INTO "_audit" SELECT 99, "at", "actor", "event", "data", null, null, 0, "previous", "mac" FROM "_audit" WHERE "id" = 1`,
+    ],
+    [
+      'an entry before the first',
+      `INSERT INTO "_audit" SELECT 0, "at", "actor", "event", "data", null, null, 0, "previous", "mac" FROM "_audit" WHERE "id" = 1`,
+    ],
+    [
+      'an entry without a number',
+      `INSERT INTO "_audit" SELECT null, "at", "actor", "event", "data", null, null, 0, "previous", "mac" FROM "_audit" WHERE "id" = 1`,
+    ],
+  ])('refuses %s', async (_, sql) => {
+    const dir = join(tempDir(), 's')
+    await runOnce(dir, {}, () => undefined)
+    const database = await openDatabase(dir)
+    const all = 'SELECT * FROM "_audit" ORDER BY "id"'
+    const before = await queryOnce(database, all)
+    await expect(database.exec(sql)).rejects.toMatchObject({ code: 'CONSTRAINT' })
+    expect(await queryOnce(database, all)).toEqual(before)
   })
 })
 
@@ -169,14 +227,14 @@ describe('market/0001_session', () => {
   })
 })
 
-test('an open that has nothing to migrate changes no file but the session', async () => {
+test('an open that has nothing to migrate changes no file but the session and the audit trail', async () => {
   const dir = join(tempDir(), 's')
   await runOnce(dir, {}, () => undefined)
   const before = fingerprint(dir)
   await runOnce(dir, {}, ({ result }) => expect(result.appliedMigrations).toEqual([]))
   const after = fingerprint(dir)
   const changed = Object.keys(after).filter((path) => after[path] !== before[path])
-  expect(changed).toEqual([join(dir, 'state.db')])
+  expect(changed).toEqual([join(dir, 'audit-head.json'), join(dir, 'state.db')])
 })
 
 test('the files are plain text with the line ends they were written with', async () => {
