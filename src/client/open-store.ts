@@ -117,7 +117,7 @@ export async function openStore<const C extends Readonly<Record<string, AnyColle
     },
   )
   try {
-    for (const state of states.values()) await hydrate(supervisor, state)
+    await Promise.all([...states.values()].map((state) => hydrate(supervisor, state)))
   } catch (error) {
     await supervisor.close()
     throw error

@@ -118,8 +118,10 @@ class Opening {
 
   async #openAsOwner(): Promise<OpenedBackend> {
     const { dir } = this.#request
-    const sets = await this.#migrationSets()
-    const found = existsSync(dir) ? await readKeyring(dir) : undefined
+    const [sets, found] = await Promise.all([
+      this.#migrationSets(),
+      existsSync(dir) ? readKeyring(dir) : Promise.resolve(undefined),
+    ])
     if (found === undefined) await this.#assertMayCreate()
     const lock = await acquireOwnerLock(this.#driver, dir)
     this.#undo.push(() => lock.release())
