@@ -42,6 +42,7 @@ export type { ReconcilePolicy } from './client/reconcile/policy.ts'
 export { type ReconcileOptions, reconcile } from './client/reconcile/reconcile.ts'
 export type { ReconcileCounts, ReconcileReport } from './client/reconcile/reconcile-report.ts'
 export type {
+  MaintainOptions,
   RepairOptions,
   SqlOptions,
   SqlParameter,
@@ -63,6 +64,15 @@ export type {
 } from './protocol/audit.ts'
 export { type CheckFinding, FINDING_CODES, type FindingCode, type RepairResult } from './protocol/check-finding.ts'
 export type { LatencyCounts } from './protocol/latency-histogram.ts'
+export type {
+  CollectionSize,
+  FileMaintenance,
+  Growth,
+  MaintenanceResult,
+  MaintenanceSchedule,
+  MaintenanceStatus,
+  StoreSizes,
+} from './protocol/maintenance.ts'
 export type {
   DiskSpace,
   Durability,

@@ -69,6 +69,7 @@ const EXIT_OF_ERROR: Readonly<Record<StoreErrorCode, ExitName>> = {
   RESULT_TOO_LARGE: 'failure',
   QUEUE_FULL: 'failure',
   DISK_FULL: 'diskFull',
+  OUT_OF_MEMORY: 'failure',
   PERMISSION_DENIED: 'files',
   IO_ERROR: 'files',
   READ_ONLY: 'failure',

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import type { MaintenanceSchedule } from '../protocol/maintenance.ts'
 import type { Durability, KdfCostOptions } from '../protocol/methods.ts'
 import { firstSequence } from '../protocol/sequence.ts'
 import { StoreError } from '../protocol/store-error.ts'
@@ -40,6 +41,11 @@ export interface OpenStoreOptions<C extends Readonly<Record<string, AnyCollectio
   readonly migrate?: 'apply' | 'refuse' | 'rehearse'
   /** Close on SIGTERM and SIGINT, then let the signal take its course. */
   readonly closeOnSignals?: boolean
+  /**
+   * Upkeep while nothing else goes on: free pages given back, statistics, checkpoint, a sample of the sizes. Default: every
+   * hour, after 2 seconds without a commit. `false`: only when `maintain` is called.
+   */
+  readonly maintenance?: false | Partial<MaintenanceSchedule>
   /** Bounds of the commit queues. */
   readonly queue?: Partial<QueueLimits>
   /** Cost of argon2id for a new store; default 64 MiB, 3 passes, 4 lanes. */
@@ -47,6 +53,8 @@ export interface OpenStoreOptions<C extends Readonly<Record<string, AnyCollectio
 }
 
 const limit = z.int().positive()
+/** What a timer takes. */
+const intervalMs = limit.max(2_147_483_647)
 const optionsSchema = z.strictObject({
   dir: z.string().min(1),
   password: z.union([z.string(), z.instanceof(Uint8Array)]).optional(),
@@ -57,6 +65,9 @@ const optionsSchema = z.strictObject({
   readOnly: z.boolean().optional(),
   migrate: z.enum(['apply', 'refuse', 'rehearse']).optional(),
   closeOnSignals: z.boolean().optional(),
+  maintenance: z
+    .union([z.literal(false), z.strictObject({ everyMs: intervalMs, idleMs: intervalMs }).partial()])
+    .optional(),
   queue: z
     .strictObject({
       maxQueueOperations: limit,
@@ -106,6 +117,7 @@ export async function openStore<const C extends Readonly<Record<string, AnyColle
       migrationsDir: fileURLToPath(builtInMigrationsUrl),
       userMigrationsDir: checked.migrations === undefined ? null : resolve(checked.migrations),
       migrate: checked.migrate ?? 'apply',
+      maintenance: scheduleOf(checked.maintenance),
     },
     password,
     {
@@ -151,6 +163,12 @@ function checkOptions(options: unknown): CheckedOptions {
   throw new StoreError('INVALID_ARGUMENT', `openStore can't take these options: ${problems.join('; ')}`, {
     details: { problems },
   })
+}
+
+const DEFAULT_SCHEDULE: MaintenanceSchedule = Object.freeze({ everyMs: 3_600_000, idleMs: 2_000 })
+
+function scheduleOf(given: CheckedOptions['maintenance']): MaintenanceSchedule | null {
+  return given === false ? null : { ...DEFAULT_SCHEDULE, ...definedOf(given ?? {}) }
 }
 
 function definedOf<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -1,5 +1,6 @@
 /** An open store: its collections as properties, and what concerns all of them. */
 import type { CheckFinding, RepairResult } from '../protocol/check-finding.ts'
+import type { MaintenanceResult, StoreSizes } from '../protocol/maintenance.ts'
 import type { SqlRow, WorkerStatus } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import type { BuiltInCollections } from '../schema/built-in-collections.ts'
@@ -20,6 +21,11 @@ export interface SqlOptions {
   readonly file?: DatabaseFile
   /** A larger result rejects with `RESULT_TOO_LARGE`; default 10,000. */
   readonly maxRows?: number
+}
+
+export interface MaintainOptions {
+  /** Default false. */
+  readonly fullVacuum?: boolean
 }
 
 export interface RepairOptions {
@@ -102,6 +108,18 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
    * const { repaired, remaining } = await store.repair({ actor: 'ops' })
    */
   repair(options: RepairOptions): Promise<RepairResult>
+  /**
+   * Gives free pages back to the file system in small steps between commits, renews the query planner's statistics,
+   * empties the log and records the sizes of the day. `fullVacuum` rewrites each file that has free space instead, for
+   * stores from before incremental vacuum; commits wait meanwhile. Rejects with `READ_ONLY`, `DISK_FULL`, `OUT_OF_MEMORY`.
+   *
+   * @example
+   * const { files } = await store.maintain()
+   * if (files.state.needsFullVacuum) await store.maintain({ fullVacuum: true })
+   */
+  maintain(options?: MaintainOptions): Promise<MaintenanceResult>
+  /** Measures how large each collection is, by the pages of its table and indexes: takes as long as reading the files. */
+  sizes(): Promise<StoreSizes>
   /**
    * The figures of this store in Prometheus' text format 0.0.4: queue, latencies in buckets, commits, sizes, free space.
    * Names, counts and times only, never a value or a key.
@@ -243,6 +261,17 @@ export class HoldfastStore {
       throw new StoreError('INVALID_ARGUMENT', 'repair needs an actor: who asks for it, for the audit trail.')
     }
     return await this.#core.supervisor.callOnce('repair', { actor })
+  }
+
+  async maintain({ fullVacuum = false }: MaintainOptions = {}): Promise<MaintenanceResult> {
+    this.#core.assertOpen()
+    if (typeof fullVacuum !== 'boolean') throw new StoreError('INVALID_ARGUMENT', 'fullVacuum must be true or false.')
+    return await this.#core.supervisor.callOnce('maintain', { fullVacuum })
+  }
+
+  async sizes(): Promise<StoreSizes> {
+    this.#core.assertOpen()
+    return await this.#core.supervisor.read('sizes')
   }
 
   async metrics(): Promise<string> {

@@ -10,6 +10,14 @@ import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditStatus, AuditV
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
 import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from './check-finding.ts'
 import type { LatencyCounts } from './latency-histogram.ts'
+import type {
+  Growth,
+  MaintainRequest,
+  MaintenanceResult,
+  MaintenanceSchedule,
+  MaintenanceStatus,
+  StoreSizes,
+} from './maintenance.ts'
 import type { SerializedError } from './store-error.ts'
 
 export type Durability = 'full' | 'normal'
@@ -37,6 +45,7 @@ export interface OpenRequest {
   /** `rehearse` runs pending migrations, rolls them back and then refuses like `refuse`. */
   readonly migrate: 'apply' | 'refuse' | 'rehearse'
   readonly session: number | null
+  readonly maintenance: MaintenanceSchedule | null
 }
 
 export interface OpenResult {
@@ -111,6 +120,8 @@ export interface RevealRequest {
 
 export interface FileStatus {
   readonly databaseBytes: number
+  /** Of those, what later writes use first, or maintenance gives back. */
+  readonly freeBytes: number
   readonly walBytes: number
   readonly commits: number
   readonly checkpoints: number
@@ -143,6 +154,8 @@ export interface WorkerStatus {
   readonly readLatency: LatencyCounts
   readonly disk: DiskSpace
   readonly lastCheck: LastCheck | null
+  readonly maintenance: MaintenanceStatus
+  readonly growth: Growth
   readonly migrations: readonly { readonly origin: string; readonly number: number; readonly name: string }[]
 }
 
@@ -179,6 +192,8 @@ export interface StoreWorkerMethods {
   checkpoint(): Promise<void>
   check(): Promise<readonly CheckFinding[]>
   repair(request: RepairRequest): Promise<RepairResult>
+  maintain(request: MaintainRequest): Promise<MaintenanceResult>
+  sizes(): Promise<StoreSizes>
   status(): Promise<WorkerStatus>
   close(): Promise<void>
   /** Ends the calls of native packages under way. The worker answers nothing after it: its thread can end without harm. */

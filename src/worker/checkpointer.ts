@@ -68,6 +68,12 @@ export class Checkpointer {
     await this.#options.exclusively(() => this.#checkpoint(this.#options.isLogHeld() ? 'PASSIVE' : 'TRUNCATE'))
   }
 
+  /** Moves what there is beside the commits; the log keeps its size. */
+  async passive(): Promise<void> {
+    await this.#running
+    await this.#checkpoint('PASSIVE')
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#running

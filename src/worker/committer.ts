@@ -74,6 +74,8 @@ export class Committer {
     all: (sql, parameters) => this.#query(sql, parameters),
   }
   #tail: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+  #onWaiting: (() => void) | undefined
   #lastSequence = 0
   /** A connection that has met a damaged page fails in other words from then on; the first answer stays the answer. */
   #damage: StoreError | undefined
@@ -137,14 +139,34 @@ export class Committer {
     })
   }
 
-  /** Runs work of the store's upkeep on the writer's connection, while no commit is under way. */
-  maintain<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    return this.exclusively(() => work(this.#connection))
+  /** True while anything uses the connection or waits for it. */
+  get isBusy(): boolean {
+    return this.#waiting > 0
+  }
+
+  /**
+   * Runs work of the store's upkeep on the writer's connection, while no commit is under way. `onWaiting` is called when
+   * something comes to wait for it.
+   */
+  maintain<T>(work: (connection: Connection) => Promise<T>, onWaiting?: () => void): Promise<T> {
+    return this.exclusively(async () => {
+      this.#onWaiting = onWaiting
+      if (this.#waiting > 1) onWaiting?.()
+      try {
+        return await work(this.#connection)
+      } finally {
+        this.#onWaiting = undefined
+      }
+    })
   }
 
   /** Runs `work` while no commit is under way; commits that arrive meanwhile wait in order. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(work)
+    this.#waiting += 1
+    this.#onWaiting?.()
+    const result = this.#tail.then(work).finally(() => {
+      this.#waiting -= 1
+    })
     this.#tail = result.catch(() => undefined)
     return result
   }

@@ -42,6 +42,8 @@ export interface Connection {
   /** Runs one or more statements without parameters. */
   exec(sql: string): Promise<void>
   prepare(sql: string): Promise<Statement>
+  /** Ends what runs on it at this moment with `INTERRUPT`, if anything does. */
+  interrupt(): void
   close(): Promise<void>
 }
 

@@ -12,6 +12,7 @@ import { Committer } from './committer.ts'
 import { type Connection, type Driver, queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 import { openKeyedDatabase } from './keyed-database.ts'
+import { FREE_SPACE_SQL, type FreeSpace, freeSpaceOf } from './maintenance/vacuum.ts'
 import { ReadPool } from './read-pool.ts'
 import type { ReadSlots } from './read-slots.ts'
 import type { SealedFields } from './sealed-fields.ts'
@@ -120,6 +121,15 @@ export class FileBackend {
     await this.#checkpointer?.truncate()
   }
 
+  /** Moves the log into the file while commits go on. */
+  async checkpointBeside(): Promise<void> {
+    await this.#checkpointer?.passive()
+  }
+
+  async freeSpace(): Promise<FreeSpace> {
+    return freeSpaceOf((await this.readers.query(FREE_SPACE_SQL, []))[0])
+  }
+
   async status(): Promise<FileStatus> {
     const committed = this.committer?.status ?? {
       commits: 0,
@@ -129,6 +139,7 @@ export class FileBackend {
     const checkpointed = this.#checkpointer?.status ?? { checkpoints: 0, checkpointMs: 0 }
     return {
       databaseBytes: await fileBytes(this.#path),
+      freeBytes: (await this.freeSpace()).freeBytes,
       walBytes: await fileBytes(`${this.#path}-wal`),
       commits: committed.commits,
       commitMs: committed.commitMs,

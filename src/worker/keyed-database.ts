@@ -50,6 +50,8 @@ function settingsSql({ role, mode, durability }: KeyedOpenOptions): string {
     `PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`,
     `PRAGMA cache_size = -${role === 'writer' ? CACHE_KIB.writer : CACHE_KIB.reader}`,
   ]
+  // Before the first table: a new file can give space back in steps (docs/decisions/0013-incremental-vacuum.md).
+  if (mode === 'create') settings.unshift('PRAGMA auto_vacuum = INCREMENTAL')
   if (mode !== 'read-only') settings.push('PRAGMA journal_mode = WAL')
   return settings.join(';')
 }

@@ -12,6 +12,7 @@ import { withSecret, zero } from '../crypto/zero.ts'
 import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditVerification } from '../protocol/audit.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult } from '../protocol/batch.ts'
 import type { CheckFinding, RepairRequest, RepairResult } from '../protocol/check-finding.ts'
+import type { MaintainRequest, MaintenanceResult, MaintenanceSchedule, StoreSizes } from '../protocol/maintenance.ts'
 import type {
   AppliedRequest,
   AppliedResult,
@@ -46,6 +47,9 @@ import { toStoreError } from './io-error.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
 import { checkStore, repairStore, summaryOf } from './maintenance/check.ts'
 import { readDiskSpace } from './maintenance/disk-space.ts'
+import { readGrowth } from './maintenance/growth.ts'
+import { Maintenance } from './maintenance/maintenance.ts'
+import { measureSizes } from './maintenance/sizes.ts'
 import { MaintenanceLock } from './maintenance-lock.ts'
 import { readMigrations } from './migration-files.ts'
 import {
@@ -443,6 +447,7 @@ class Opening {
       maintenanceLock,
       auditKeys,
       trail,
+      schedule: lock === null ? null : this.#request.maintenance,
     })
   }
 }
@@ -471,10 +476,12 @@ interface SqlcipherBackendParts {
   readonly maintenanceLock: MaintenanceLock
   readonly auditKeys: AuditKeys
   readonly trail: AuditTrail | null
+  readonly schedule: MaintenanceSchedule | null
 }
 
 class SqlcipherBackend implements Backend {
   readonly #parts: SqlcipherBackendParts
+  readonly #maintenance: Maintenance
   #lastCheck: LastCheck | null = null
   readonly #auditReader: AuditReader
 
@@ -485,6 +492,8 @@ class SqlcipherBackend implements Backend {
       keys: parts.auditKeys,
       query: (text, parameters) => this.#read('state', { text, parameters }),
     })
+    this.#maintenance = new Maintenance(parts)
+    this.#maintenance.start()
   }
 
   async commit(batch: Batch): Promise<CommitResult> {
@@ -589,27 +598,50 @@ class SqlcipherBackend implements Backend {
   }
 
   async repair(request: RepairRequest): Promise<RepairResult> {
-    const result = await this.#ownErrors(() => repairStore(this.#parts, request))
+    const result = await this.#ownErrors(() =>
+      this.#parts.maintenanceLock.exclusiveOperation('repair', () => repairStore(this.#parts, request)),
+    )
     this.#lastCheck = summaryOf(result.remaining)
     return result
   }
 
+  async maintain(request: MaintainRequest): Promise<MaintenanceResult> {
+    return await this.#ownErrors(() => this.#maintenance.run(request))
+  }
+
+  async sizes(): Promise<StoreSizes> {
+    return (await this.#ownErrors(() => measureSizes(this.#parts.files, () => false))) as StoreSizes
+  }
+
   async status(): Promise<WorkerStatus> {
     const { dir, readSlots } = this.#parts
+    const disk = await readDiskSpace(dir)
+    const { usedBytes } = await this.#file('state').freeSpace()
+    const { usedBytes: marketBytes } = await this.#file('market').freeSpace()
+    const growth = await this.#ownErrors(() =>
+      readGrowth(
+        (sql, values) => this.#file('state').readers.query(sql, values),
+        usedBytes + marketBytes,
+        disk.freeBytes,
+      ),
+    )
     return {
       files: { state: await this.#file('state').status(), market: await this.#file('market').status() },
       readsActive: readSlots.active,
       readsWaiting: readSlots.waiting,
       readLatency: readSlots.latency,
-      disk: await readDiskSpace(dir),
+      disk,
       lastCheck: this.#lastCheck,
       audit: await this.#auditReader.status(),
+      maintenance: this.#maintenance.status,
+      growth,
       migrations: await this.#migrations(),
     }
   }
 
   async close(): Promise<void> {
     const { files, keys, lock, auditKeys, trail } = this.#parts
+    await this.#maintenance.stop()
     await trail?.close()
     for (const file of files.values()) await file.close()
     await trail?.finish()

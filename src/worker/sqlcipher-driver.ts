@@ -93,6 +93,10 @@ class SqlcipherConnection implements Connection {
     })
   }
 
+  interrupt(): void {
+    this.#database.interrupt()
+  }
+
   async close(): Promise<void> {
     await settle<void>((callback) => this.#database.close((error) => callback(error, undefined)))
     removeInterruptible(this.#database)

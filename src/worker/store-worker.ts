@@ -23,6 +23,8 @@ const BACKEND_METHODS = [
   'checkpoint',
   'check',
   'repair',
+  'maintain',
+  'sizes',
   'status',
   'close',
 ] as const satisfies readonly (keyof Backend)[]

@@ -254,6 +254,7 @@ describe('the store', () => {
       '0002_indexes',
       '0003_yearly_files',
       '0004_audit_chain',
+      '0005_growth',
     ])
   })
 

@@ -37,6 +37,7 @@ test('each migration has a test below: add one with the next', async () => {
     '0002_indexes',
     '0003_yearly_files',
     '0004_audit_chain',
+    '0005_growth',
   ])
   expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual(['0001_session'])
 })
@@ -53,7 +54,7 @@ test('together they make what the definitions of the built-in collections ask fo
 test('they make no table that the store does not know', async () => {
   const migrated = await inMemory((await readMigrations(MIGRATIONS_DIR)).map(({ sql }) => sql))
   const rows = await queryOnce(migrated, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
-  const own = ['_audit', '_auditWaiting', '_collections', '_migrations', '_session', '_yearlyFiles']
+  const own = ['_audit', '_auditWaiting', '_collections', '_growth', '_migrations', '_session', '_yearlyFiles']
   expect(rows.map(({ name }) => name)).toEqual([...own, ...specs.map(({ name }) => name)].sort())
 })
 
@@ -241,4 +242,19 @@ test('the files are plain text with the line ends they were written with', async
   for (const { name } of await readMigrations(MIGRATIONS_DIR)) {
     expect(readFileSync(join(MIGRATIONS_DIR, `${name}.sql`), 'utf8')).not.toContain('\r')
   }
+})
+
+describe('0005_growth', () => {
+  test('keeps the documents of the version before, and has no sample', async () => {
+    const dir = join(tempDir(), 's')
+    await runOnce(dir, { migrationsDir: await migrationsUpTo(4) }, (opened) =>
+      putAll(opened, 'trades', [['t', trade('t')]]),
+    )
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0005_growth')
+      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
+    })
+    const database = await openDatabase(dir)
+    expect(await queryOnce(database, 'SELECT * FROM "_growth"')).toEqual([])
+  })
 })

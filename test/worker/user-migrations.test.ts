@@ -51,6 +51,7 @@ describe('migrations of the user', () => {
       { origin: 'holdfast', number: 2, name: '0002_indexes' },
       { origin: 'holdfast', number: 3, name: '0003_yearly_files' },
       { origin: 'holdfast', number: 4, name: '0004_audit_chain' },
+      { origin: 'holdfast', number: 5, name: '0005_growth' },
       { origin: 'user', number: 1, name: '0001_notes' },
       { origin: 'user', number: 2, name: '0002_authors' },
     ])
