@@ -160,22 +160,24 @@ describe('0004_audit_chain', () => {
   test('carries the entries of the version before into the chain, and says how many', async () => {
     const dir = await storeOfVersion3(700)
     await runOnce(dir, {}, async (opened) => {
-      expect(opened.result.appliedMigrations).toEqual(['0004_audit_chain'])
+      expect(opened.result.appliedMigrations).toContain('0004_audit_chain')
       const trail = await trailOf(opened)
       const carried = trail.slice(0, 700)
       expect(carried.map(({ id, at, actor }) => [id, at, actor])).toEqual(
         carried.map((_, index) => [index + 1, index + 1, `actor ${index + 1}`]),
       )
       expect(carried[0]).toMatchObject({ event: 'reveal', data: { a: 'x', b: 1 }, sequence: 0 })
+      const later = opened.result.appliedMigrations.slice(1)
       expect(trail.slice(700).map(({ event, data }) => [event, data])).toEqual([
         ['migration.applied', { file: 'state', name: '0004_audit_chain', origin: 'holdfast' }],
+        ...later.map((name) => ['migration.applied', { file: 'state', name, origin: 'holdfast' }]),
         ['audit.carried-over', { entries: 700 }],
         ['store.opened', { pid: process.pid }],
       ])
-      expect(await opened.backend.auditVerify({ head: null })).toMatchObject({ ok: true, entries: 703 })
+      expect(await opened.backend.auditVerify({ head: null })).toMatchObject({ ok: true, entries: trail.length })
     })
     await runOnce(dir, {}, async (opened) => {
-      expect((await trailOf(opened)).map(({ event }) => event).slice(703)).toEqual(['store.closed', 'store.opened'])
+      expect((await trailOf(opened)).map(({ event }) => event).slice(-2)).toEqual(['store.closed', 'store.opened'])
       expect(await opened.backend.auditVerify({ head: null })).toMatchObject({ ok: true })
     })
   })
@@ -183,7 +185,10 @@ describe('0004_audit_chain', () => {
   test('has nothing to say of a trail that was empty', async () => {
     const dir = await storeOfVersion3(0)
     await runOnce(dir, {}, async (opened) => {
-      expect((await trailOf(opened)).map(({ event }) => event)).toEqual(['migration.applied', 'store.opened'])
+      expect([...new Set((await trailOf(opened)).map(({ event }) => event))]).toEqual([
+        'migration.applied',
+        'store.opened',
+      ])
     })
   })
 
@@ -218,6 +223,18 @@ describe('0004_audit_chain', () => {
   })
 })
 
+describe('0005_growth', () => {
+  test('keeps the documents of the version before, and has no sample', async () => {
+    const dir = await olderStore(4, (state) => insertDocuments(state, 'trades', [['t', trade('t')]]))
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0005_growth')
+      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
+    })
+    const database = await openDatabase(dir)
+    expect(await queryOnce(database, 'SELECT * FROM "_growth"')).toEqual([])
+  })
+})
+
 describe('market/0001_session', () => {
   test('makes the file of bulk data ready for collections', async () => {
     const dir = join(tempDir(), 's')
@@ -242,19 +259,4 @@ test('the files are plain text with the line ends they were written with', async
   for (const { name } of await readMigrations(MIGRATIONS_DIR)) {
     expect(readFileSync(join(MIGRATIONS_DIR, `${name}.sql`), 'utf8')).not.toContain('\r')
   }
-})
-
-describe('0005_growth', () => {
-  test('keeps the documents of the version before, and has no sample', async () => {
-    const dir = join(tempDir(), 's')
-    await runOnce(dir, { migrationsDir: await migrationsUpTo(4) }, (opened) =>
-      putAll(opened, 'trades', [['t', trade('t')]]),
-    )
-    await runOnce(dir, {}, async (opened) => {
-      expect(opened.result.appliedMigrations).toContain('0005_growth')
-      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
-    })
-    const database = await openDatabase(dir)
-    expect(await queryOnce(database, 'SELECT * FROM "_growth"')).toEqual([])
-  })
 })
