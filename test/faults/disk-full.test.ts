@@ -5,6 +5,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { CheckFinding } from '../../src/index.ts'
 import { carryOut } from './carry-out.ts'
 import { differences, ExpectedContent } from './expected-content.ts'
 import { reportFigures, seed, seededRandom, shortOrLong } from './fault-run.ts'
@@ -52,6 +53,13 @@ async function expectContent(store: TestStore, steps: readonly Step[]): Promise<
   expect(await mirrorDifferences(store)).toEqual([])
 }
 
+/** The disk stays small when the file that filled it is gone, and check says so. */
+async function findingsBesidesSpace(store: {
+  check(): Promise<readonly CheckFinding[]>
+}): Promise<readonly CheckFinding[]> {
+  return (await store.check()).filter(({ code }) => code !== 'DISK_NEARLY_FULL')
+}
+
 test.skipIf(!canMount)(
   'writes are refused while the disk is full, and go on when it is not',
   async () => {
@@ -79,7 +87,7 @@ test.skipIf(!canMount)(
       await store.close()
       const reopened = await openTestStore(dir)
       await expectContent(reopened, all)
-      expect(await reopened.check()).toEqual([])
+      expect(await findingsBesidesSpace(reopened)).toEqual([])
       await reopened.close()
       throughWhileFull += during.durable.length
     }
@@ -132,7 +140,7 @@ test.skipIf(!canMount)(
     }
     const store = await openTestStore(dir)
     await store.kv.set('a', 1)
-    expect(await store.check()).toEqual([])
+    expect(await findingsBesidesSpace(store)).toEqual([])
     await store.close()
   },
   LONG_TEST_MS,
@@ -160,6 +168,6 @@ test.skipIf(!canMount)('a migration that has no room changes nothing, and happen
   const migrated = await openTestStore(dir, { migrations })
   expect(migrated.appliedMigrations).toEqual(['0002_second'])
   expect(new Set(migrated.kv.list().map(({ value }) => value))).toEqual(new Set(['y']))
-  expect(await migrated.check()).toEqual([])
+  expect(await findingsBesidesSpace(migrated)).toEqual([])
   await migrated.close()
 })
