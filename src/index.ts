@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { z } from 'zod'
+export type { ArchiveTradesOptions } from './client/archive-trades.ts'
 export type { AppendedAuditEntry } from './client/audit/audit-entry-input.ts'
 export type { AuditListener, AuditQuery, StoreAudit, TransactionAudit } from './client/audit/store-audit.ts'
 export type {
@@ -14,6 +15,7 @@ export type {
   HotCollection,
   KeyValueCollection,
   PartlyHotCollection,
+  ReadOptions,
   RevealOptions,
   SealedCollection,
   WriteOptions,
@@ -90,6 +92,7 @@ export {
   type StoreErrorCode,
   type StoreErrorDetails,
 } from './protocol/store-error.ts'
+export type { ArchiveCounts, ArchivedYear, ArchiveTradesResult, KeptReason } from './protocol/trade-archive.ts'
 export { AUDIT_EVENTS, type AuditEntryInput, type BuiltInAuditEvent } from './schema/audit-entry.ts'
 export {
   OPEN_ORDER_STATES,

@@ -1,6 +1,7 @@
 /** The `holdfast` command: its options, its commands, and how a run of it ends. */
 import { Command, CommanderError, Option } from 'commander'
 import { StoreError } from '../index.ts'
+import { addArchiveTradesCommand } from './archive-trades-command.ts'
 import { addCheckCommand } from './check-command.ts'
 import { addCollectionsCommand } from './collections-command.ts'
 import { addDeleteCommand } from './delete-command.ts'
@@ -75,6 +76,7 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addCheckCommand(program, session)
   addMigrateCommand(program, session)
   addServeMetricsCommand(program, session)
+  addArchiveTradesCommand(program, session)
   return program
 }
 

@@ -4,6 +4,7 @@
  */
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { StoreError } from '../protocol/store-error.ts'
+import { ARCHIVED_COLLECTIONS } from '../schema/built-in/trading.ts'
 import type {
   AnyCollection,
   DocumentOf,
@@ -38,6 +39,12 @@ const LOAD_TURN_MS = 1
 export interface WriteOptions {
   /** Write only if the stored document has this version (1 after its insert, one more with each put; 0: none). */
   readonly ifVersion?: number
+}
+
+/** What a read of one document, a search or a count takes. */
+export interface ReadOptions {
+  /** Reads on into the yearly files; trades, orders and fills only. */
+  readonly includeArchived?: boolean
 }
 
 /** A document with what the store keeps about it. Times are Unix milliseconds. */
@@ -89,10 +96,10 @@ export interface HotCollection<C extends AnyCollection> extends CollectionWrites
 
 /** A collection on disk. */
 export interface ColdCollection<C extends AnyCollection> extends CollectionWrites<C> {
-  get(key: string): Promise<DocumentOf<C> | undefined>
-  find(where: Where<C>): Promise<DocumentOf<C>[]>
+  get(key: string, options?: ReadOptions): Promise<DocumentOf<C> | undefined>
+  find(where: Where<C>, options?: ReadOptions): Promise<DocumentOf<C>[]>
   list(query?: Query<C>): Promise<DocumentOf<C>[]>
-  count(where?: Where<C>): Promise<number>
+  count(where?: Where<C>, options?: ReadOptions): Promise<number>
 }
 
 type HotValueOf<C extends AnyCollection> = HeatOf<C> extends HotWhile<string, infer V> ? V : never
@@ -110,13 +117,13 @@ type HotWhere<C extends AnyCollection> = Where<C> & {
 export interface PartlyHotCollection<C extends AnyCollection> extends CollectionWrites<C> {
   /** The number of documents in memory. */
   readonly size: number
-  get(key: string): DocumentOf<C> | Promise<DocumentOf<C> | undefined>
+  get(key: string, options?: ReadOptions): DocumentOf<C> | Promise<DocumentOf<C> | undefined>
   /** The document if it is in memory. */
   peek(key: string): DocumentOf<C> | undefined
   find(where: HotWhere<C>): DocumentOf<C>[]
-  find(where: Where<C>): DocumentOf<C>[] | Promise<DocumentOf<C>[]>
+  find(where: Where<C>, options?: ReadOptions): DocumentOf<C>[] | Promise<DocumentOf<C>[]>
   list(query?: Query<C>): Promise<DocumentOf<C>[]>
-  count(where?: Where<C>): Promise<number>
+  count(where?: Where<C>, options?: ReadOptions): Promise<number>
 }
 
 /** What `reveal` records in the audit trail. */
@@ -255,12 +262,13 @@ export class StoreCollection {
     }
   }
 
-  get(key: string): Document | undefined | Promise<Document | undefined> {
+  get(key: string, options?: ReadOptions): Document | undefined | Promise<Document | undefined> {
     const { mirror } = this.#state
-    if (mirror === undefined) return this.#getStored(key)
+    if (mirror === undefined) return this.#getStored(key, options)
     this.#core.assertNotClosed()
+    if (options?.includeArchived) assertArchived(this.#state)
     const found = mirror.get(key)
-    return found !== undefined || mirror.isWhole ? found : this.#getStored(key)
+    return found !== undefined || mirror.isWhole ? found : this.#getStored(key, options)
   }
 
   peek(key: string): Document | undefined {
@@ -268,9 +276,9 @@ export class StoreCollection {
     return this.#state.mirror?.get(key)
   }
 
-  find(where: WhereWire): Document[] | Promise<Document[]> {
-    if (this.#state.mirror === undefined) return this.#listStored({ where })
-    const query = parseQuery(this.#state, { where })
+  find(where: WhereWire, options?: ReadOptions): Document[] | Promise<Document[]> {
+    if (this.#state.mirror === undefined) return this.#listStored({ where, ...options })
+    const query = parseQuery(this.#state, { where, ...options })
     return isAnsweredInMemory(this.#state, query) ? this.#listHot(query) : this.#listStored(query)
   }
 
@@ -279,9 +287,9 @@ export class StoreCollection {
     return this.#listHot(parseQuery(this.#state, query))
   }
 
-  count(where: WhereWire = {}): number | Promise<number> {
-    if (this.#state.mirror?.isWhole !== true) return this.#countStored(where)
-    return this.#listHot(parseQuery(this.#state, { where })).length
+  count(where: WhereWire = {}, options?: ReadOptions): number | Promise<number> {
+    if (this.#state.mirror?.isWhole !== true) return this.#countStored(where, options)
+    return this.#listHot(parseQuery(this.#state, { where, ...options })).length
   }
 
   async entry(key: string): Promise<Entry<Document> | undefined> {
@@ -328,10 +336,11 @@ export class StoreCollection {
 
   readonly #pages: PageSource = (request) => this.#core.supervisor.read('page', request)
 
-  async #getStored(key: string): Promise<Document | undefined> {
+  async #getStored(key: string, { includeArchived = false }: ReadOptions = {}): Promise<Document | undefined> {
     this.#core.assertOpen()
+    if (includeArchived) assertArchived(this.#state)
     await this.#core.settled(this.#state)
-    const json = await this.#core.supervisor.read('get', { collection: this.name, key })
+    const json = await this.#core.supervisor.read('get', { collection: this.name, key, includeArchived })
     return json === null ? undefined : (JSON.parse(json) as Document)
   }
 
@@ -349,11 +358,11 @@ export class StoreCollection {
     return documents
   }
 
-  async #countStored(where: WhereWire): Promise<number> {
-    const parsed = parseQuery(this.#state, { where })
+  async #countStored(where: WhereWire, options?: ReadOptions): Promise<number> {
+    const { where: parsed = {}, includeArchived = false } = parseQuery(this.#state, { where, ...options })
     this.#core.assertOpen()
     await this.#core.settled(this.#state)
-    return await this.#core.supervisor.read('count', { collection: this.name, where: parsed.where ?? {} })
+    return await this.#core.supervisor.read('count', { collection: this.name, where: parsed, includeArchived })
   }
 }
 
@@ -403,7 +412,8 @@ export function parseQuery({ spec }: CollectionState, query: QueryWire): QueryWi
       details: { collection: spec.name, paths },
     })
   }
-  const { where, orderBy } = parsed.data
+  const { where, orderBy, includeArchived } = parsed.data
+  if (includeArchived) assertArchived({ spec })
   for (const field of [...Object.keys(where ?? {}), ...(orderBy === undefined ? [] : [orderBy])]) {
     if (field === spec.key || spec.indexes.includes(field)) continue
     const known = [spec.key, ...spec.indexes].join(', ')
@@ -416,9 +426,19 @@ export function parseQuery({ spec }: CollectionState, query: QueryWire): QueryWi
   return parsed.data
 }
 
+/** @throws StoreError `INVALID_QUERY` for a collection whose documents never move into yearly files */
+export function assertArchived({ spec }: Pick<CollectionState, 'spec'>): void {
+  if ((ARCHIVED_COLLECTIONS as readonly string[]).includes(spec.name)) return
+  throw new StoreError(
+    'INVALID_QUERY',
+    `Nothing of "${spec.name}" is ever archived: includeArchived is for ${ARCHIVED_COLLECTIONS.join(', ')}.`,
+    { details: { collection: spec.name } },
+  )
+}
+
 /** True when every document that could match is in memory. */
-export function isAnsweredInMemory({ spec, mirror }: CollectionState, { where }: QueryWire): boolean {
-  if (mirror === undefined) return false
+export function isAnsweredInMemory({ spec, mirror }: CollectionState, { where, includeArchived }: QueryWire): boolean {
+  if (mirror === undefined || includeArchived) return false
   if (typeof spec.hot === 'boolean') return spec.hot
   const condition = where?.[spec.hot.field]
   const values = typeof condition === 'string' ? [condition] : typeof condition === 'object' ? condition?.in : undefined

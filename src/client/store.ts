@@ -3,9 +3,11 @@ import type { CheckFinding, RepairResult } from '../protocol/check-finding.ts'
 import type { MaintenanceResult, StoreSizes } from '../protocol/maintenance.ts'
 import type { SqlRow, WorkerStatus } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
+import type { ArchiveTradesResult } from '../protocol/trade-archive.ts'
 import type { BuiltInCollections } from '../schema/built-in-collections.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { AnyCollection } from '../schema/define-collection.ts'
+import { type ArchiveTradesOptions, archiveTradesRequest } from './archive-trades.ts'
 import { type StoreAudit, StoreAuditTrail } from './audit/store-audit.ts'
 import { type Collection, StoreCollection } from './collection.ts'
 import type { CollectionState } from './collection-state.ts'
@@ -127,6 +129,17 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
    * @example response.end(await store.metrics())
    */
   metrics(): Promise<string>
+  /**
+   * Moves closed trades, with their orders and fills, into a file for each year (`archive/trades-2025.db`), in pieces
+   * between commits. Reads with `includeArchived` find them there; a crash anywhere loses nothing and doubles nothing.
+   * What is still needed stays, and `kept` says why. Rejects with `INVALID_ARGUMENT`, `READ_ONLY`, `BUSY_OPERATION`,
+   * `DISK_FULL`, `WORKER_LOST`: then what was moved has moved, and the next call goes on.
+   *
+   * @example
+   * const { trades, kept } = await store.archiveTrades({ before: '2026-01-01' })
+   * for await (const trade of store.trades.stream({ orderBy: 'closedAt', includeArchived: true })) report(trade)
+   */
+  archiveTrades(options: ArchiveTradesOptions): Promise<ArchiveTradesResult>
   /** Moves the write-ahead log into the database files and empties it. */
   checkpoint(): Promise<void>
   /** Any collection the store has, also one that this program does not define, as recorded in the store. */
@@ -280,6 +293,14 @@ export class HoldfastStore {
       isOwner: !this.#core.isReadOnly,
       restoredKeyringCopies: this.restoredKeyringCopies.length,
     })
+  }
+
+  async archiveTrades(options: ArchiveTradesOptions): Promise<ArchiveTradesResult> {
+    const request = archiveTradesRequest(options)
+    this.#core.assertOpen()
+    const queue = this.#core.queue('state')
+    await queue.settledThrough(queue.acceptedUnits)
+    return await this.#core.supervisor.callOnce('archiveTrades', request)
   }
 
   async checkpoint(): Promise<void> {

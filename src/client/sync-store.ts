@@ -5,12 +5,14 @@
 import type { AnyCollection, DocumentOf, InputOf } from '../schema/define-collection.ts'
 import type { Query, QueryWire, Where, WhereWire } from '../schema/query.ts'
 import {
+  assertArchived,
   isAnsweredInMemory,
   parseQuery,
   prepareDelete,
   prepareInsert,
   prepareInserts,
   preparePut,
+  type ReadOptions,
   type WriteOptions,
 } from './collection.ts'
 import type { CollectionState } from './collection-state.ts'
@@ -24,10 +26,10 @@ export interface SyncCollection<C extends AnyCollection> {
   insert(document: InputOf<C>): void
   insertMany(documents: readonly InputOf<C>[]): void
   delete(key: string, options?: WriteOptions): void
-  get(key: string): DocumentOf<C> | undefined
-  find(where: Where<C>): DocumentOf<C>[]
+  get(key: string, options?: ReadOptions): DocumentOf<C> | undefined
+  find(where: Where<C>, options?: ReadOptions): DocumentOf<C>[]
   list(query?: Query<C>): DocumentOf<C>[]
-  count(where?: Where<C>): number
+  count(where?: Where<C>, options?: ReadOptions): number
 }
 
 export type SyncScope<Cs extends Readonly<Record<string, AnyCollection>>> = {
@@ -64,18 +66,19 @@ export class StoreSyncCollection {
     this.#core.acceptSync([prepareDelete(this.#state, key, options)], SYNC_TIMEOUT_MS)
   }
 
-  get(key: string): Document | undefined {
+  get(key: string, { includeArchived = false }: ReadOptions = {}): Document | undefined {
     const { mirror, spec } = this.#state
     this.#core.assertNotClosed()
+    if (includeArchived) assertArchived(this.#state)
     const hot = mirror?.get(key)
     if (hot !== undefined || mirror?.isWhole === true) return hot
     this.#settle()
-    const json = this.#core.supervisor.callSync('get', SYNC_TIMEOUT_MS, { collection: spec.name, key })
+    const json = this.#core.supervisor.callSync('get', SYNC_TIMEOUT_MS, { collection: spec.name, key, includeArchived })
     return json === null ? undefined : (JSON.parse(json) as Document)
   }
 
-  find(where: WhereWire): Document[] {
-    return this.list({ where })
+  find(where: WhereWire, options?: ReadOptions): Document[] {
+    return this.list({ where, ...options })
   }
 
   list(query: QueryWire = {}): Document[] {
@@ -94,13 +97,14 @@ export class StoreSyncCollection {
     return documents
   }
 
-  count(where: WhereWire = {}): number {
-    const { where: parsed = {} } = parseQuery(this.#state, { where })
+  count(where: WhereWire = {}, options?: ReadOptions): number {
+    const { where: parsed = {}, includeArchived = false } = parseQuery(this.#state, { where, ...options })
     if (this.#state.mirror?.isWhole === true) return this.#state.mirror.find(parsed).length
     this.#settle()
     return this.#core.supervisor.callSync('count', SYNC_TIMEOUT_MS, {
       collection: this.#state.spec.name,
       where: parsed,
+      includeArchived,
     })
   }
 

@@ -19,6 +19,7 @@ import type {
   StoreSizes,
 } from './maintenance.ts'
 import type { SerializedError } from './store-error.ts'
+import type { ArchiveTradesRequest, ArchiveTradesResult } from './trade-archive.ts'
 
 export type Durability = 'full' | 'normal'
 
@@ -84,6 +85,8 @@ export interface PageRequest {
 export interface PageCursor {
   readonly value: string | number | null
   readonly id: number
+  /** Where yearly files are read as well: row ids may occur in several. */
+  readonly key?: string
 }
 
 /** `json` is an array of documents; `cursor` is null when there is no more. */
@@ -91,6 +94,18 @@ export interface Page {
   readonly json: string
   readonly count: number
   readonly cursor: PageCursor | null
+}
+
+export interface GetRequest {
+  readonly collection: string
+  readonly key: string
+  readonly includeArchived?: boolean
+}
+
+export interface CountRequest {
+  readonly collection: string
+  readonly where: WhereWire
+  readonly includeArchived?: boolean
 }
 
 export interface EntryWire {
@@ -180,15 +195,16 @@ export interface StoreWorkerMethods {
   commit(batch: Batch): Promise<CommitResult>
   commitUnits(batch: UnitBatch): Promise<UnitCommitResult>
   wasApplied(request: AppliedRequest): Promise<AppliedResult>
-  get(request: { readonly collection: string; readonly key: string }): Promise<string | null>
+  get(request: GetRequest): Promise<string | null>
   entry(request: { readonly collection: string; readonly key: string }): Promise<EntryWire | null>
   page(request: PageRequest): Promise<Page>
-  count(request: { readonly collection: string; readonly where: WhereWire }): Promise<number>
+  count(request: CountRequest): Promise<number>
   sql(request: SqlRequest): Promise<readonly SqlRow[]>
   reveal(request: RevealRequest): Promise<Readonly<Record<string, string | null>>>
   auditPage(request: AuditPageRequest): Promise<AuditPage>
   auditVerify(request: { readonly head: string | null }): Promise<AuditVerification>
   auditNote(request: AuditNoteRequest): Promise<void>
+  archiveTrades(request: ArchiveTradesRequest): Promise<ArchiveTradesResult>
   checkpoint(): Promise<void>
   check(): Promise<readonly CheckFinding[]>
   repair(request: RepairRequest): Promise<RepairResult>

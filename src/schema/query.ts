@@ -31,6 +31,7 @@ export const querySchema = z.strictObject({
   order: z.enum(['asc', 'desc']).optional(),
   limit: z.int().nonnegative().optional(),
   offset: z.int().nonnegative().optional(),
+  includeArchived: z.boolean().optional(),
 })
 
 export type ScalarWire = z.infer<typeof scalar>
@@ -67,4 +68,6 @@ export interface Query<C extends AnyCollection> {
   readonly order?: 'asc' | 'desc'
   readonly limit?: number
   readonly offset?: number
+  /** Reads on into the yearly files; trades, orders and fills only. */
+  readonly includeArchived?: boolean
 }

@@ -160,6 +160,24 @@ export class Committer {
     })
   }
 
+  /** Runs `work` as one transaction of the store's upkeep on the writer's connection, between commits. */
+  transact<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.exclusively(async () => {
+      if (this.#damage !== undefined) throw this.#damage
+      try {
+        if (this.#hasRefusedFrames) await this.#eraseRefusedFrames()
+        let result: T | undefined
+        await this.#inTransaction(async () => {
+          result = await work(this.#connection)
+        })
+        this.#commits += 1
+        return result as T
+      } catch (error) {
+        throw await toStoreError(error, this.#dir)
+      }
+    })
+  }
+
   /** Runs `work` while no commit is under way; commits that arrive meanwhile wait in order. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     this.#waiting += 1

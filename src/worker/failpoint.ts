@@ -22,6 +22,10 @@ export const FAILPOINTS = [
   'close:before-checkpoint',
   'audit:notes-taken',
   'target:before-rename',
+  'archive-trades:file-made',
+  'archive-trades:copied',
+  'archive-trades:before-commit',
+  'archive-trades:moved',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

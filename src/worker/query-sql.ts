@@ -15,7 +15,7 @@ export interface Sql {
   readonly parameters: readonly BindValue[]
 }
 
-class SqlBuilder {
+export class SqlBuilder {
   readonly parameters: BindValue[] = []
 
   bind(value: BindValue | boolean): string {
@@ -61,7 +61,7 @@ function inSql(column: string, values: readonly (ScalarWire | null)[], sql: SqlB
   return values.includes(null) ? `(${list} OR ${column} IS NULL)` : list
 }
 
-function columnOf(spec: CollectionSpec, field: string): string {
+export function columnOf(spec: CollectionSpec, field: string): string {
   if (field === spec.key) return '"_key"'
   if (spec.indexes.includes(field)) return fieldSql(spec, field)
   const known = [spec.key, ...spec.indexes].join(', ')
@@ -72,7 +72,7 @@ function columnOf(spec: CollectionSpec, field: string): string {
   )
 }
 
-function whereSql(spec: CollectionSpec, where: WhereWire, sql: SqlBuilder): string[] {
+export function whereSql(spec: CollectionSpec, where: WhereWire, sql: SqlBuilder): string[] {
   return Object.entries(where).map(([field, condition]) => conditionSql(columnOf(spec, field), condition, sql))
 }
 

@@ -16,7 +16,9 @@ import type { MaintainRequest, MaintenanceResult, MaintenanceSchedule, StoreSize
 import type {
   AppliedRequest,
   AppliedResult,
+  CountRequest,
   EntryWire,
+  GetRequest,
   HydratePage,
   HydrateRequest,
   LastCheck,
@@ -30,9 +32,9 @@ import type {
   WorkerStatus,
 } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
+import type { ArchiveTradesRequest, ArchiveTradesResult } from '../protocol/trade-archive.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
-import type { WhereWire } from '../schema/query.ts'
 import { noteWrongPassword } from './audit/audit-inbox.ts'
 import { AuditKeys } from './audit/audit-keys.ts'
 import { AuditReader } from './audit/audit-reader.ts'
@@ -76,8 +78,9 @@ import {
   prepareDirectory,
   publishDatabases,
 } from './store-directory.ts'
-import { databasePath, unfinishedDatabasePath } from './store-files.ts'
+import { databasePath, storeDatabases, unfinishedDatabasePath } from './store-files.ts'
 import { openDocumentSql } from './table-sql.ts'
+import { TradeArchive } from './trade-archive/trade-archive.ts'
 import { readOnlySql } from './user-sql.ts'
 import { assertWalUndamaged } from './wal-damage.ts'
 
@@ -133,7 +136,7 @@ class Opening {
     this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
 
     if (lock.previousOwner?.durability !== 'normal') {
-      for (const file of DATABASE_FILES) await assertWalUndamaged(`${databasePath(dir, file)}-wal`)
+      for (const { path } of await storeDatabases(dir)) await assertWalUndamaged(`${path}-wal`)
     }
     const guards = await this.#openGuards(keys, keyring)
 
@@ -434,6 +437,17 @@ class Opening {
       })
     }
     const maintenanceLock = new MaintenanceLock()
+    const state = files.get('state') as FileBackend
+    const tradeArchive = new TradeArchive({
+      driver: this.#driver,
+      dir,
+      keyOf: ({ keyPurpose }) => deriveSubKey(keys.dataKey, keyring.storeId, keyPurpose),
+      readSlots,
+      collections,
+      committer: state.committer,
+      maintenanceLock,
+      queryState: (sql) => state.readers.query(sql, []),
+    })
     const committer = files.get('state')?.committer ?? null
     if (committer !== null) trail?.start(committer)
     return new SqlcipherBackend({
@@ -445,6 +459,7 @@ class Opening {
       keys,
       lock,
       maintenanceLock,
+      tradeArchive,
       auditKeys,
       trail,
       schedule: lock === null ? null : this.#request.maintenance,
@@ -474,6 +489,7 @@ interface SqlcipherBackendParts {
   readonly lock: OwnerLock | null
   /** For what must not run beside a rotation of the data key, such as a backup or an archive's base. */
   readonly maintenanceLock: MaintenanceLock
+  readonly tradeArchive: TradeArchive
   readonly auditKeys: AuditKeys
   readonly trail: AuditTrail | null
   readonly schedule: MaintenanceSchedule | null
@@ -514,8 +530,9 @@ class SqlcipherBackend implements Backend {
     return { json: String(row?.json), last: Number(row?.count) < HYDRATE_ROWS ? null : Number(row?.last) }
   }
 
-  async get({ collection, key }: { readonly collection: string; readonly key: string }): Promise<string | null> {
+  async get({ collection, key, includeArchived }: GetRequest): Promise<string | null> {
     const spec = this.#spec(collection)
+    if (includeArchived) return await this.#ownErrors(() => this.#parts.tradeArchive.get(collection, key))
     const text = `SELECT ${openDocumentSql(spec)} AS "json" FROM main.${quoteName(spec.name)} WHERE "_key" = ?`
     const [row] = await this.#read(spec.file, { text, parameters: [key] })
     return row === undefined ? null : String(row.json)
@@ -537,6 +554,7 @@ class SqlcipherBackend implements Backend {
 
   async page(request: PageRequest): Promise<Page> {
     const spec = this.#spec(request.collection)
+    if (request.query.includeArchived) return await this.#ownErrors(() => this.#parts.tradeArchive.page(request))
     const [row] = await this.#read(spec.file, pageSql(request, spec))
     const count = Number(row?.count)
     const more = count === request.maxRows && count > 0
@@ -547,8 +565,11 @@ class SqlcipherBackend implements Backend {
     }
   }
 
-  async count(request: { readonly collection: string; readonly where: WhereWire }): Promise<number> {
+  async count(request: CountRequest): Promise<number> {
     const spec = this.#spec(request.collection)
+    if (request.includeArchived) {
+      return await this.#ownErrors(() => this.#parts.tradeArchive.count(request.collection, request.where))
+    }
     const [row] = await this.#read(spec.file, countSql(spec, request.where))
     return Number(row?.count)
   }
@@ -585,6 +606,10 @@ class SqlcipherBackend implements Backend {
 
   async auditNote(request: AuditNoteRequest): Promise<void> {
     await this.#auditReader.leaveNote(request)
+  }
+
+  async archiveTrades(request: ArchiveTradesRequest): Promise<ArchiveTradesResult> {
+    return await this.#ownErrors(() => this.#parts.tradeArchive.run(request))
   }
 
   async checkpoint(): Promise<void> {
@@ -640,7 +665,8 @@ class SqlcipherBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    const { files, keys, lock, auditKeys, trail } = this.#parts
+    const { files, keys, lock, auditKeys, trail, tradeArchive } = this.#parts
+    await tradeArchive.close()
     await this.#maintenance.stop()
     await trail?.close()
     for (const file of files.values()) await file.close()

@@ -20,6 +20,7 @@ const BACKEND_METHODS = [
   'auditPage',
   'auditVerify',
   'auditNote',
+  'archiveTrades',
   'checkpoint',
   'check',
   'repair',

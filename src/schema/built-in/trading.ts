@@ -12,6 +12,9 @@ export const OPEN_ORDER_STATES = ['intent', 'open', 'partially_filled'] as const
 /** States that are final. */
 export const TERMINAL_ORDER_STATES = ['filled', 'canceled', 'rejected', 'expired'] as const
 
+/** Collections whose documents can move into yearly files: closed trades with their orders and fills. */
+export const ARCHIVED_COLLECTIONS = ['trades', 'orders', 'fills'] as const
+
 /** A position that is held now. `highestPrice` and `currentStop` drive the trailing stop; `stopOrderId` names its order. */
 export const positions = defineCollection({
   name: 'positions',
