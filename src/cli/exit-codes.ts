@@ -81,6 +81,9 @@ const EXIT_OF_ERROR: Readonly<Record<StoreErrorCode, ExitName>> = {
   TARGET_FILE_MISSING: 'notFound',
   TARGET_BUSY: 'locked',
   BUSY_OPERATION: 'locked',
+  LAST_KEYSLOT: 'conflict',
+  RECOVERY_KEY_MISTYPED: 'password',
+  UNLOCK_COMMAND_FAILED: 'password',
   EXCHANGE_ERROR: 'failure',
   INTERNAL: 'failure',
 }

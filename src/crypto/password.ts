@@ -5,6 +5,7 @@
  */
 
 import { StoreError } from '../protocol/store-error.ts'
+import { canonicalRecoveryKey, isRecoveryKeyLike } from './recovery-key.ts'
 
 const MINIMUM_CHARACTERS = 12
 const ADVISED_CHARACTERS = 20
@@ -13,9 +14,14 @@ const ADVISED_CHARACTERS = 20
  * The bytes of a password: the mapping and normalisation of the OpaqueString profile (RFC 8265 section 4.2: every
  * non-ASCII space becomes U+0020, then Unicode NFC; case and width are kept), as UTF-8.
  *
+ * What is meant as a recovery key becomes the one form that it is printed in.
+ *
  * The buffer is the caller's to zero. The string itself cannot be overwritten: drop every reference to it.
+ *
+ * @throws StoreError RECOVERY_KEY_MISTYPED for a recovery key that is none
  */
 export function passwordBytes(text: string): Uint8Array {
+  if (isRecoveryKeyLike(text)) return new TextEncoder().encode(canonicalRecoveryKey(text))
   return new TextEncoder().encode(text.replace(/\p{Space_Separator}/gu, ' ').normalize('NFC'))
 }
 

@@ -15,6 +15,8 @@ export type SubKeyPurpose =
   | 'audit-mac'
   | 'audit-chain'
   | 'backup-mac'
+  | 'keyring-mac'
+  | 'keyslot'
 
 const KEY_BYTES = 32
 

@@ -1,9 +1,19 @@
 import { createDecipheriv, createHash, hkdfSync } from 'node:crypto'
 import { hash } from 'argon2'
 import { describe, expect, test } from 'vitest'
-import { createKeyring, type Keyring, parseKeyring, serializeKeyring, unlockKeyring } from '../../src/crypto/keyring.ts'
+import {
+  createKeyring,
+  type Keyring,
+  type KeyringV2,
+  parseKeyring,
+  serializeKeyring,
+  unlockKeyring,
+  withMac,
+} from '../../src/crypto/keyring.ts'
+import type { Keyslot } from '../../src/crypto/keyslot.ts'
 import { passwordBytes } from '../../src/crypto/password.ts'
 import { StoreError } from '../../src/protocol/store-error.ts'
+import { FIRST_VERSION, FIRST_VERSION_KEYS } from './fixtures/first-version.ts'
 
 const COST = { memoryKiB: 19_456, iterations: 2, parallelism: 1 }
 const NOW = new Date('2026-01-02T03:04:05.678Z')
@@ -17,46 +27,6 @@ const WRONG_PASSWORD = expect.objectContaining({ name: 'StoreError', code: 'WRON
 const made = await createKeyring({ password: PASSWORD, cost: COST, now: NOW })
 const other = await createKeyring({ password: PASSWORD, cost: COST, now: NOW })
 
-/** Written by version 0.1.0 and never to be changed: what once was a keyring must open for good. */
-const FIRST_VERSION = `{
-  "format": "holdfast-keyring",
-  "version": 1,
-  "storeId": "b70e309d-bc73-488f-8b87-ee082b4a13ab",
-  "generation": 1,
-  "createdAt": "2026-01-02T03:04:05.678Z",
-  "slots": [
-    {
-      "id": "a66a81d37d04cfd6",
-      "kind": "password",
-      "createdAt": "2026-01-02T03:04:05.678Z",
-      "kdf": {
-        "algorithm": "argon2id",
-        "version": 19,
-        "memoryKiB": 19456,
-        "iterations": 2,
-        "parallelism": 1,
-        "salt": "QJa8ZEdhLavWqi8GQOIpMg=="
-      },
-      "wrapped": {
-        "nonce": "LQU3oBD3sXvirQ1B",
-        "ciphertext": "F8zNPYoD0gVb5Tit5g3edI46hWZ5Lx078d5ZHkFb6jA=",
-        "tag": "Z8XG5hLbLXiBAK5QrVphFA=="
-      }
-    }
-  ],
-  "sealingKey": {
-    "nonce": "BaLDbAJJDV5Z1Wq4",
-    "ciphertext": "iK1C5wClA2xJ8M+jVpsJBHX2EEm43mDMwmg6LV+IaR0=",
-    "tag": "+8177yl1bo3wxn7V674WHA=="
-  },
-  "checksum": "99ee5fac6c42837b5ee53516663f346579af785aed4a161b2fe73356b951c9c0"
-}
-`
-const FIRST_VERSION_KEYS = {
-  dataKey: Buffer.from('ece819447928dfe8e56215ca4e6fc57f825752f77ee686bfb60c87a917703071', 'hex'),
-  sealingKey: Buffer.from('f1ec1ed0b6c00ab5bde1e3d1a8e0ae7c1c1b465d400b069ee4c1fd7156933316', 'hex'),
-}
-
 /** The document with a checksum that matches, computed without the code under test. */
 function withChecksum(document: Record<string, unknown>): string {
   const sorted = JSON.stringify(document, (_name, value: unknown) =>
@@ -67,16 +37,21 @@ function withChecksum(document: Record<string, unknown>): string {
   return JSON.stringify({ ...document, checksum: createHash('sha256').update(sorted).digest('hex') })
 }
 
-function withSlot(keyring: Keyring, change: Partial<Keyring['slots'][number]>): Keyring {
+function withSlot(keyring: KeyringV2, change: Partial<Keyslot>): KeyringV2 {
   const [slot] = keyring.slots
   if (slot === undefined) throw new Error('a keyring has a slot')
   return { ...keyring, slots: [{ ...slot, ...change }] }
 }
 
-function firstSlot(keyring: Keyring): Keyring['slots'][number] {
+function firstSlot(keyring: KeyringV2): Keyslot {
   const [slot] = keyring.slots
   if (slot === undefined) throw new Error('a keyring has a slot')
   return slot
+}
+
+function dataKeyOf({ dataKeys: [entry] }: KeyringV2): KeyringV2['dataKeys'][0] {
+  if (entry === undefined) throw new Error('a keyring has a data key')
+  return entry
 }
 
 /** The same base64 with its first bit flipped. */
@@ -117,9 +92,10 @@ describe('a new keyring', () => {
   test('has one password slot with the cost that was asked for, and generation 1', () => {
     expect(made.keyring).toMatchObject({
       format: 'holdfast-keyring',
-      version: 1,
+      version: 2,
       generation: 1,
       createdAt: NOW.toISOString(),
+      dataKeys: [{ createdAt: NOW.toISOString() }],
       slots: [{ kind: 'password', createdAt: NOW.toISOString(), kdf: { algorithm: 'argon2id', version: 19, ...COST } }],
     })
   })
@@ -132,8 +108,19 @@ describe('a new keyring', () => {
 
   test('shares no id, salt or nonce with another, though the password is the same', () => {
     const marks = [made, other].flatMap(({ keyring }) => {
-      const { id, kdf, wrapped } = firstSlot(keyring)
-      return [keyring.storeId, id, kdf.salt, wrapped.nonce, keyring.sealingKey.nonce]
+      const { id, kdf, privateKey, publicKey, boxes } = firstSlot(keyring)
+      const { id: keyId, sealingKey } = dataKeyOf(keyring)
+      const box = boxes[0]
+      return [
+        keyring.storeId,
+        id,
+        kdf.salt,
+        privateKey.nonce,
+        publicKey.nonce,
+        box?.ephemeralKey,
+        keyId,
+        sealingKey.nonce,
+      ]
     })
     expect(new Set(marks).size).toBe(marks.length)
   })
@@ -152,7 +139,7 @@ describe('a new keyring', () => {
 describe('unlocking', () => {
   test('the right password gives the keys that the keyring was made with', async () => {
     const { id } = firstSlot(made.keyring)
-    const keys = { dataKey: made.dataKey, sealingKey: made.sealingKey }
+    const keys = { dataKey: made.dataKey, sealingKey: made.sealingKey, nextDataKey: undefined }
     expect(await unlockKeyring(parseKeyring(serializeKeyring(made.keyring)), PASSWORD)).toStrictEqual({
       ...keys,
       slotId: id,
@@ -171,13 +158,13 @@ describe('unlocking', () => {
   test('every slot is tried', async () => {
     const slot = firstSlot(made.keyring)
     const foreign = { ...firstSlot(other.keyring), id: '0000000000000000' }
-    const keyring = { ...made.keyring, slots: [foreign, slot] }
+    const keyring = withMac({ ...made.keyring, slots: [foreign, slot] }, made.dataKey)
     expect(await unlockKeyring(keyring, PASSWORD)).toMatchObject({ dataKey: made.dataKey, slotId: slot.id })
   })
 
   test('a keyring of the first version opens for good', async () => {
     const keys = await unlockKeyring(parseKeyring(FIRST_VERSION), PASSWORD)
-    expect(keys).toStrictEqual({ ...FIRST_VERSION_KEYS, slotId: 'a66a81d37d04cfd6' })
+    expect(keys).toStrictEqual({ ...FIRST_VERSION_KEYS, nextDataKey: undefined, slotId: 'a66a81d37d04cfd6' })
   })
 
   test('the format can be read by hand from its description', async () => {
@@ -188,6 +175,8 @@ describe('unlocking', () => {
 describe('a doctored keyring whose checksum was made to match', () => {
   const slot = firstSlot(made.keyring)
   const foreignSlot = firstSlot(other.keyring)
+  const entry = dataKeyOf(made.keyring)
+  const flippedBox = (box: Keyslot['boxes'][0]) => ({ ...box, ephemeralKey: flipFirstBit(box.ephemeralKey) })
 
   test.each<[string, Keyring]>([
     ['a higher memory cost', withSlot(made.keyring, { kdf: { ...slot.kdf, memoryKiB: 19_457 } })],
@@ -195,28 +184,34 @@ describe('a doctored keyring whose checksum was made to match', () => {
     ['another salt', withSlot(made.keyring, { kdf: { ...slot.kdf, salt: foreignSlot.kdf.salt } })],
     ['another slot id', withSlot(made.keyring, { id: foreignSlot.id })],
     ['another store id', { ...made.keyring, storeId: other.keyring.storeId }],
+    ['another kind of slot', withSlot(made.keyring, { kind: 'command' })],
     ['the slot of another store', { ...made.keyring, slots: [foreignSlot] }],
-    [
-      'a flipped nonce',
-      withSlot(made.keyring, { wrapped: { ...slot.wrapped, nonce: flipFirstBit(slot.wrapped.nonce) } }),
-    ],
-    [
-      'a flipped ciphertext',
-      withSlot(made.keyring, { wrapped: { ...slot.wrapped, ciphertext: flipFirstBit(slot.wrapped.ciphertext) } }),
-    ],
-    ['a flipped tag', withSlot(made.keyring, { wrapped: { ...slot.wrapped, tag: flipFirstBit(slot.wrapped.tag) } })],
-    ['the wrapped key of the sealing key', withSlot(made.keyring, { wrapped: made.keyring.sealingKey })],
+    ...(['nonce', 'ciphertext', 'tag'] as const).map((part): [string, Keyring] => [
+      `a flipped ${part} of its private key`,
+      withSlot(made.keyring, { privateKey: { ...slot.privateKey, [part]: flipFirstBit(slot.privateKey[part]) } }),
+    ]),
+    ['its public key as its private key', withSlot(made.keyring, { privateKey: slot.publicKey })],
   ])('with %s opens for nobody', async (_what, keyring) => {
     await expect(unlockKeyring(parseKeyring(serializeKeyring(keyring)), PASSWORD)).rejects.toThrow(WRONG_PASSWORD)
   })
 
   test.each<[string, Keyring]>([
-    ['the sealing key of another store', { ...made.keyring, sealingKey: other.keyring.sealingKey }],
+    ['the sealing key of another store', { ...made.keyring, dataKeys: other.keyring.dataKeys }],
+    ['another label', withSlot(made.keyring, { label: 'mine' })],
+    ['another time of creation', withSlot(made.keyring, { createdAt: '2031-01-01T00:00:00.000Z' })],
+    ['another generation', { ...made.keyring, generation: 7 }],
+    ['a second slot, of another store', { ...made.keyring, slots: [slot, foreignSlot] }],
+    ['a younger data key', { ...made.keyring, dataKeys: [{ ...entry, createdAt: '2031-01-01T00:00:00.000Z' }] }],
+    ['a flipped box', withSlot(made.keyring, { boxes: slot.boxes.map(flippedBox) })],
+    ['the box of another store', withSlot(made.keyring, { boxes: foreignSlot.boxes })],
+    ['a flipped public key', withSlot(made.keyring, { publicKey: foreignSlot.publicKey })],
     [
       'a flipped sealing key',
       {
         ...made.keyring,
-        sealingKey: { ...made.keyring.sealingKey, ciphertext: flipFirstBit(made.keyring.sealingKey.ciphertext) },
+        dataKeys: [
+          { ...entry, sealingKey: { ...entry.sealingKey, ciphertext: flipFirstBit(entry.sealingKey.ciphertext) } },
+        ],
       },
     ],
   ])('with %s is KEYRING_CORRUPT once the password is known to be right', async (_what, keyring) => {
@@ -237,8 +232,11 @@ describe('a doctored keyring whose checksum was made to match', () => {
     ['two slots of one id', { ...made.keyring, slots: [slot, slot] }],
     ['no slot', { ...made.keyring, slots: [] }],
     ['an unknown member', { ...made.keyring, hint: 'the usual' }],
-    ['an unknown kind of slot', { ...made.keyring, slots: [{ ...slot, kind: 'recovery' }] }],
-    ['a short key', withSlot(made.keyring, { wrapped: { ...slot.wrapped, ciphertext: 'AAAA' } })],
+    ['an unknown kind of slot', { ...made.keyring, slots: [{ ...slot, kind: 'fingerprint' }] }],
+    ['a label with a line break', { ...made.keyring, slots: [{ ...slot, label: 'a\nb' }] }],
+    ['three data keys', { ...made.keyring, dataKeys: [entry, entry, entry] }],
+    ['no MAC', { ...made.keyring, mac: undefined }],
+    ['a short key', withSlot(made.keyring, { privateKey: { ...slot.privateKey, ciphertext: 'AAAA' } })],
     ['version 0', { ...made.keyring, version: 0 }],
     ['a version that is no integer', { ...made.keyring, version: 1.5 }],
   ])('with %s is refused before argon2 runs', (_what, document) => {
@@ -312,7 +310,7 @@ describe('a damaged keyring', () => {
     ['an empty file', ''],
     ['a file of zeros', '\0'.repeat(4096)],
     ['nesting without end', `{"format":"holdfast-keyring","checksum":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
-    ['nesting without end in the rest', `{"sealingKey":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
+    ['nesting without end in the rest', `{"dataKeys":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
     ['a keyring without a checksum', JSON.stringify(made.keyring)],
   ])('%s is KEYRING_CORRUPT', (_what, text) => {
     expect(() => parseKeyring(text)).toThrow(CORRUPT)
@@ -321,15 +319,15 @@ describe('a damaged keyring', () => {
 
 describe('what is no keyring of this version', () => {
   test('a later version with a matching checksum is STORE_FROM_FUTURE, whatever else it holds', () => {
-    const later = { ...made.keyring, version: 2, recoveryShares: [] }
+    const later = { ...made.keyring, version: 3, recoveryShares: [] }
     expect(() => parseKeyring(withChecksum(later))).toThrow(FROM_FUTURE)
     expect(() => parseKeyring(withChecksum(later))).toThrow(
-      expect.objectContaining({ details: { version: 2, supportedVersion: 1 } }),
+      expect.objectContaining({ details: { version: 3, supportedVersion: 2 } }),
     )
   })
 
   test('a later version without a matching checksum is damage, not the future', () => {
-    expect(() => parseKeyring(JSON.stringify({ ...made.keyring, version: 2 }))).toThrow(CORRUPT)
+    expect(() => parseKeyring(JSON.stringify({ ...made.keyring, version: 3 }))).toThrow(CORRUPT)
   })
 
   test.each([

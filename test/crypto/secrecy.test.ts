@@ -38,7 +38,10 @@ const PASSWORD = passwordBytes(SECRET_TEXT)
 const made = await createKeyring({ password: PASSWORD, cost: COST, now: new Date() })
 const sealingKeyDamaged: Keyring = {
   ...made.keyring,
-  sealingKey: { ...made.keyring.sealingKey, nonce: 'AAAAAAAAAAAAAAAA' },
+  dataKeys: made.keyring.dataKeys.map((entry) => ({
+    ...entry,
+    sealingKey: { ...entry.sealingKey, nonce: 'AAAAAAAAAAAAAAAA' },
+  })),
 }
 const CONTEXT = { collection: 'wallets', key: 'main', field: 'privateKey' }
 

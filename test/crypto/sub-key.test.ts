@@ -13,6 +13,8 @@ const KNOWN_ANSWERS: Readonly<Record<SubKeyPurpose, string>> = {
   'audit-mac': '0f22b40634992e1e976028d8cc411e6c56b984c363941300bd3830d662867ae3',
   'audit-chain': '8b061dcbaaa473f872ff138c15c7ec56cc7b8c156126e67801112fb82f45b6e3',
   'backup-mac': '1e1855d8c790c163928bdb5235c42373449ac53dbe28b169ee066a3dfe461130',
+  'keyring-mac': 'd198ed4ca3b7cbfe68277b5729663b3c19fe490178d7dd223ed8fa19b4591745',
+  keyslot: 'e168e5835f5a32225ff78498f2e5d1479850374b842c9ba6b54c863b57d752bb',
 }
 const PURPOSES = Object.keys(KNOWN_ANSWERS) as SubKeyPurpose[]
 
