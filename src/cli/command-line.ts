@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { StoreError } from '../index.ts'
 import { addArchiveTradesCommand } from './archive-trades-command.ts'
+import { addAuditCommand } from './audit-command.ts'
 import { addCheckCommand } from './check-command.ts'
 import { addCollectionsCommand } from './collections-command.ts'
 import { addDeleteCommand } from './delete-command.ts'
@@ -74,6 +75,7 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addExportCommand(program, session)
   addImportCommand(program, session)
   addCheckCommand(program, session)
+  addAuditCommand(program, session)
   addMigrateCommand(program, session)
   addServeMetricsCommand(program, session)
   addArchiveTradesCommand(program, session)

@@ -36,7 +36,7 @@ const MEANING: Readonly<Record<ExitName, string>> = {
   migration: 'the store is from the future, or needs a migration, or one failed',
   invalidDocument: 'a document is not valid',
   conflict: 'exists already, version conflict, or a constraint refused it',
-  checkFoundErrors: 'check found errors',
+  checkFoundErrors: 'check or audit verify found errors',
   diskFull: 'the disk is full',
   files: 'a file may not or can not be read or written',
   interrupted: 'interrupted (128 + the number of the signal)',

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { AuditStatus } from '../index.ts'
 import { byteSize } from './byte-size.ts'
 import { collectionSpecs } from './collection-specs.ts'
 import { type KeyringCopies, keyringCopies } from './keyring-copies.ts'
@@ -21,7 +22,7 @@ export function addStatusCommand(program: Command, session: () => Session): void
 async function status(session: Session): Promise<void> {
   const { terminal } = session
   await withReader(session, async (store) => {
-    const { dir, storeId, files, migrations } = await store.status()
+    const { dir, storeId, files, migrations, audit } = await store.status()
     const collections: { name: string; documents: number; file: string }[] = []
     for (const [name, { file }] of await collectionSpecs(store)) {
       collections.push({ name, documents: await storedCollection(store, name).count(), file })
@@ -35,7 +36,17 @@ async function status(session: Session): Promise<void> {
       walBytes,
     }))
     if (terminal.isJson) {
-      await terminal.writeJson({ dir, storeId, version, owner, keyring, files: fileSizes, collections, migrations })
+      await terminal.writeJson({
+        dir,
+        storeId,
+        version,
+        owner,
+        keyring,
+        files: fileSizes,
+        audit,
+        collections,
+        migrations,
+      })
       return
     }
     await writePairs(terminal, [
@@ -43,6 +54,7 @@ async function status(session: Session): Promise<void> {
       ['id', storeId],
       ['owner', describeOwner(owner)],
       ['keyring', describeKeyring(keyring)],
+      ['audit', describeAudit(audit)],
       ['migrations', migrations.map(({ name }) => name).join(', ')],
       ['holdfast', version],
     ])
@@ -72,6 +84,13 @@ function describeOwner(owner: StoreOwner | null): string {
 function describeKeyring({ present, missing, areAlike }: KeyringCopies): string {
   if (missing.length > 0) return `1 of 2 copies: ${missing.join(', ')} is missing. The next owner writes it anew`
   return areAlike ? `${present.length} of 2 copies` : '2 copies that differ: the next owner restores the damaged one'
+}
+
+/** The head is shown so that it can be noted where nobody gets at it together with the store. */
+function describeAudit({ entries, head, waitingNotes, refusedNotes }: AuditStatus): string {
+  const waiting = waitingNotes === 0 ? '' : `; ${waitingNotes} notes wait for the owner`
+  const refused = refusedNotes === 0 ? '' : `; ${refusedNotes} files in audit-inbox are not authentic`
+  return `${entries} entries, head ${head}${waiting}${refused}`
 }
 
 async function writePairs(terminal: Terminal, pairs: readonly (readonly [string, string])[]): Promise<void> {

@@ -1,4 +1,5 @@
 /** The part of a store that `reconcile` uses, as a structure: the real `Store` has it, and so has a store made for a test. */
+import type { AuditEntryInput } from '../../schema/audit-entry.ts'
 import type { recoveryMetrics } from '../../schema/built-in/metrics.ts'
 import type { fills, orders } from '../../schema/built-in/trading.ts'
 import type { InputOf } from '../../schema/define-collection.ts'
@@ -24,6 +25,7 @@ export interface ReconcilableStore {
   readonly positions: { list(): MaybePromise<readonly Position[]> }
   readonly orders: { find(where: Where<typeof orders>): MaybePromise<readonly Order[]> }
   readonly fills: { list(query: Query<typeof fills>): MaybePromise<readonly Fill[]> }
+  readonly audit: { append(entry: AuditEntryInput): Promise<void> }
   readonly recoveryMetrics: { insert(record: InputOf<typeof recoveryMetrics>): Promise<void> }
   /** Whole or absent; resolves when durable. */
   transaction(work: (tx: ReconcileTransaction) => void): Promise<unknown>

@@ -152,4 +152,5 @@ async function record(
     counts: { ...report.counts },
     ...(unresolved.length === 0 ? {} : { metadata: { unresolved } }),
   })
+  await store.audit.append({ actor: 'reconcile', event: 'reconcile.run', data: { outcome, ...report.counts } })
 }

@@ -2,6 +2,7 @@
 import type { Fill, Order, Position, Trade } from '../../../src/client/reconcile/documents.ts'
 import type { ReconcilableStore, ReconcileTransaction } from '../../../src/client/reconcile/reconcilable-store.ts'
 import { StoreError } from '../../../src/protocol/store-error.ts'
+import type { AuditEntryInput } from '../../../src/schema/audit-entry.ts'
 import { recoveryMetrics } from '../../../src/schema/built-in/metrics.ts'
 import { fills, OPEN_ORDER_STATES, orders, positions, trades } from '../../../src/schema/built-in/trading.ts'
 import type { DocumentOf } from '../../../src/schema/define-collection.ts'
@@ -23,6 +24,7 @@ export class MemoryStore implements ReconcilableStore {
     trades: new Map<string, Trade>(),
   }
   readonly recorded: DocumentOf<typeof recoveryMetrics>[] = []
+  readonly audited: AuditEntryInput[] = []
   fuse = new Fuse()
   /** Runs inside each transaction before it reads: what another part of the program has just done. */
   beforeCommit: () => void = () => undefined
@@ -38,6 +40,13 @@ export class MemoryStore implements ReconcilableStore {
     list: () => {
       this.fuse.check()
       return [...this.documents.positions.values()]
+    },
+  }
+
+  readonly audit: ReconcilableStore['audit'] = {
+    append: async (entry) => {
+      this.fuse.check()
+      this.audited.push(entry)
     },
   }
 
