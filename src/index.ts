@@ -7,6 +7,16 @@ export { z } from 'zod'
 export type { ArchiveTradesOptions } from './client/archive-trades.ts'
 export type { AppendedAuditEntry } from './client/audit/audit-entry-input.ts'
 export type { AuditListener, AuditQuery, StoreAudit, TransactionAudit } from './client/audit/store-audit.ts'
+export {
+  type BackupOptions,
+  type BackupProgressListener,
+  listBackups,
+  pruneBackups,
+  type RestoreStoreOptions,
+  restoreStore,
+  type VerifyBackupOptions,
+  verifyBackup,
+} from './client/backup.ts'
 export type {
   ColdCollection,
   Collection,
@@ -64,6 +74,17 @@ export type {
   AuditStatus,
   AuditVerification,
 } from './protocol/audit.ts'
+export type {
+  BackupListing,
+  BackupProgress,
+  BackupResult,
+  BackupSequences,
+  BackupSummary,
+  BackupVerification,
+  PruneResult,
+  RestoreResult,
+  VerifyBackupResult,
+} from './protocol/backup.ts'
 export { type CheckFinding, FINDING_CODES, type FindingCode, type RepairResult } from './protocol/check-finding.ts'
 export type { LatencyCounts } from './protocol/latency-histogram.ts'
 export type {
@@ -113,3 +134,4 @@ export {
 } from './schema/define-collection.ts'
 export type { DeepReadonly, JsonValue } from './schema/json.ts'
 export type { Condition, Query, Where } from './schema/query.ts'
+export type { RetentionRule } from './schema/retention-rule.ts'

@@ -3,10 +3,23 @@
  * are derived from it. Requests and results are plain data; large results travel as one JSON text a page, which costs
  * the receiving thread a single parse and no clone of thousands of objects.
  */
+
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
 import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditStatus, AuditVerification } from './audit.ts'
+import type {
+  BackupListing,
+  BackupProgress,
+  BackupRequest,
+  BackupResult,
+  PruneRequest,
+  PruneResult,
+  RestoreRequest,
+  RestoreResult,
+  VerifyBackupRequest,
+  VerifyBackupResult,
+} from './backup.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
 import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from './check-finding.ts'
 import type { LatencyCounts } from './latency-histogram.ts'
@@ -211,6 +224,13 @@ export interface StoreWorkerMethods {
   maintain(request: MaintainRequest): Promise<MaintenanceResult>
   sizes(): Promise<StoreSizes>
   status(): Promise<WorkerStatus>
+  backup(request: BackupRequest): Promise<BackupResult>
+  /** The rest about backups needs no open store. */
+  backupProgress(): Promise<BackupProgress | null>
+  listBackups(request: { readonly location: string }): Promise<BackupListing>
+  verifyBackup(request: VerifyBackupRequest): Promise<VerifyBackupResult>
+  pruneBackups(request: PruneRequest): Promise<PruneResult>
+  restore(request: RestoreRequest): Promise<RestoreResult>
   close(): Promise<void>
   /** Ends the calls of native packages under way. The worker answers nothing after it: its thread can end without harm. */
   halt(): Promise<void>

@@ -106,6 +106,11 @@ export class Committer {
     return { commits: this.#commits, commitMs: this.#commitMs, commitLatency: this.#latency.counted }
   }
 
+  /** Of the last batch that was applied here; null before there was one. */
+  get lastSequence(): number | null {
+    return this.#lastSequence === 0 ? null : this.#lastSequence
+  }
+
   commit(batch: Batch): Promise<CommitResult> {
     return this.exclusively(() => this.#remembering(batch.sequence, () => this.#commitFast(batch)))
   }

@@ -26,6 +26,15 @@ export const FAILPOINTS = [
   'archive-trades:copied',
   'archive-trades:before-commit',
   'archive-trades:moved',
+  'backup:packs-written',
+  'backup:verified',
+  'backup:manifest-written',
+  'prune:manifest-removed',
+  'prune:file-removed',
+  'restore:files-written',
+  'restore:checked',
+  'restore:moved-aside',
+  'restore:renamed',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

@@ -6,7 +6,7 @@ import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { AuditWriter } from './audit/audit-writer.ts'
 import { HeldDescriptors } from './backup/held-descriptors.ts'
-import { type DatabaseSnapshot, takeSnapshot } from './backup/snapshot.ts'
+import { type DatabaseSnapshot, type SnapshotSource, takeSnapshot } from './backup/snapshot.ts'
 import { Checkpointer, fileBytes } from './checkpointer.ts'
 import { Committer } from './committer.ts'
 import { type Connection, type Driver, queryOnce } from './driver.ts'
@@ -114,6 +114,7 @@ export class FileBackend {
       openReader: this.#openReader,
       descriptors: this.#descriptors,
       onRelease,
+      ...(this.committer === null ? {} : { atRest: atRest(this.committer) }),
     })
   }
 
@@ -158,6 +159,14 @@ export class FileBackend {
     await this.#descriptors.close()
     zero(this.#key)
   }
+}
+
+function atRest(committer: Committer): NonNullable<SnapshotSource['atRest']> {
+  return (work) =>
+    committer.exclusively(async () => {
+      const result = await work()
+      return { result, lastSequence: committer.lastSequence }
+    })
 }
 
 /**

@@ -10,6 +10,7 @@ import { assertPasswordStrength, passwordBytes } from '../crypto/password.ts'
 import { deriveSubKey } from '../crypto/sub-key.ts'
 import { withSecret, zero } from '../crypto/zero.ts'
 import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditVerification } from '../protocol/audit.ts'
+import type { BackupRequest, BackupResult } from '../protocol/backup.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult } from '../protocol/batch.ts'
 import type { CheckFinding, RepairRequest, RepairResult } from '../protocol/check-finding.ts'
 import type { MaintainRequest, MaintenanceResult, MaintenanceSchedule, StoreSizes } from '../protocol/maintenance.ts'
@@ -40,6 +41,7 @@ import { AuditKeys } from './audit/audit-keys.ts'
 import { AuditReader } from './audit/audit-reader.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
 import type { Backend } from './backend.ts'
+import { StoreBackups } from './backup/store-backups.ts'
 import { ensureCollectionTables, recordedCollections } from './collection-tables.ts'
 import type { Committer } from './committer.ts'
 import type { Connection, Driver, Row } from './driver.ts'
@@ -450,7 +452,16 @@ class Opening {
     })
     const committer = files.get('state')?.committer ?? null
     if (committer !== null) trail?.start(committer)
+    const backups = new StoreBackups({
+      driver: this.#driver,
+      dir,
+      durability,
+      files,
+      keys: { storeId: keyring.storeId, dataKey: keys.dataKey },
+      maintenanceLock,
+    })
     return new SqlcipherBackend({
+      backups,
       dir,
       files,
       readSlots,
@@ -480,6 +491,7 @@ function migrationsPending(pending: readonly PendingMigration[]): StoreError {
 }
 
 interface SqlcipherBackendParts {
+  readonly backups: StoreBackups
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly readSlots: ReadSlots
@@ -638,6 +650,10 @@ class SqlcipherBackend implements Backend {
     return (await this.#ownErrors(() => measureSizes(this.#parts.files, () => false))) as StoreSizes
   }
 
+  async backup(request: BackupRequest): Promise<BackupResult> {
+    return await this.#ownErrors(() => this.#parts.backups.make(request))
+  }
+
   async status(): Promise<WorkerStatus> {
     const { dir, readSlots } = this.#parts
     const disk = await readDiskSpace(dir)
@@ -665,11 +681,13 @@ class SqlcipherBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    const { files, keys, lock, auditKeys, trail, tradeArchive } = this.#parts
-    await tradeArchive.close()
+    const { files, keys, lock, auditKeys, trail, tradeArchive, backups } = this.#parts
     await this.#maintenance.stop()
+    await backups.end()
+    await tradeArchive.close()
     await trail?.close()
     for (const file of files.values()) await file.close()
+    await backups.releaseFiles()
     await trail?.finish()
     auditKeys.zero()
     zero(keys.dataKey, keys.sealingKey)

@@ -2,6 +2,7 @@
 import type { OpenRequest, OpenResult, StoreWorkerMethods } from '../protocol/methods.ts'
 import { StoreError, serializeError } from '../protocol/store-error.ts'
 import type { Backend } from './backend.ts'
+import { targetMethods } from './backup/target-methods.ts'
 import { endNativeCalls } from './native-calls.ts'
 import { openSqlcipherBackend } from './sqlcipher-backend.ts'
 import { sqlcipherDriver } from './sqlcipher-driver.ts'
@@ -27,6 +28,7 @@ const BACKEND_METHODS = [
   'maintain',
   'sizes',
   'status',
+  'backup',
   'close',
 ] as const satisfies readonly (keyof Backend)[]
 
@@ -44,6 +46,7 @@ export function createStoreWorker(): StoreWorkerMethods {
     return opened.result
   }
   const methods: Record<string, unknown> = { open: rejectingWithData(open), halt: endNativeCalls }
+  for (const [name, method] of Object.entries(targetMethods)) methods[name] = rejectingWithData(method as never)
   for (const name of BACKEND_METHODS) {
     methods[name] = rejectingWithData(async (request: never) => {
       if (backend === undefined) throw new StoreError('STORE_CLOSED', 'The store is not open.')

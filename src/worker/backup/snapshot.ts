@@ -19,6 +19,8 @@ import { readWalIndex, type WalIndex } from './wal-index.ts'
 
 const readDescriptor = promisify(read)
 
+const MAX_BEGINNINGS = 50
+
 /** Where in the log a snapshot ends: the commit of frame number `frames` is its last. */
 export interface WalPosition {
   /** 8 bytes in hexadecimal. */
@@ -31,6 +33,8 @@ export interface DatabaseSnapshot {
   readonly pages: number
   /** Null when the database file alone was the state. */
   readonly wal: WalPosition | null
+  /** Sequence of the last batch in it, where the source knows it; null when there was none since it opened. */
+  readonly lastSequence: number | null
   /** Ciphertext of `pageCount` pages from `firstPage` on, the first of a file being 1. */
   read(firstPage: number, pageCount: number): Promise<Buffer>
   /** Read-only SQL at the moment of the snapshot. */
@@ -45,6 +49,8 @@ export interface SnapshotSource {
   /** Opens a read-only connection, which is the snapshot's from then on. */
   readonly openReader: () => Promise<Connection>
   readonly descriptors: HeldDescriptors
+  /** Runs `work` while no commit is under way, where the writer is in this worker; tells the last sequence. */
+  readonly atRest?: <T>(work: () => Promise<T>) => Promise<{ readonly result: T; readonly lastSequence: number | null }>
   /** Called once, when the snapshot is released or could not be taken. */
   readonly onRelease: () => void
 }
@@ -55,15 +61,14 @@ export async function takeSnapshot(source: SnapshotSource): Promise<DatabaseSnap
   let connection: Connection | undefined
   try {
     connection = await source.openReader()
-    await connection.exec('BEGIN')
-    // The transaction begins with its first read.
-    await queryOnce(connection, 'SELECT count(*) FROM sqlite_schema')
-    const [row] = await queryOnce(connection, 'PRAGMA cipher_page_size')
+    const reader = connection
+    const [row] = await queryOnce(reader, 'PRAGMA cipher_page_size')
     const pageBytes = Number(row?.cipher_page_size)
     const main = await descriptors.descriptorOf(path)
-    const index = await readWalIndex(await descriptors.descriptorOf(`${path}-shm`))
+    const shared = await descriptors.descriptorOf(`${path}-shm`)
+    const { result: index, lastSequence } = await (source.atRest ?? withoutSequence)(() => begin(reader, shared))
     if (index === undefined) throw unfit(path)
-    const parts = { connection, main, pageBytes, onRelease }
+    const parts = { connection, main, pageBytes, lastSequence, onRelease }
     if (index.frames === 0) return new Snapshot({ ...parts, pages: pagesOf(await stat(path), pageBytes) })
     if (index.backfilled === index.frames) return new Snapshot({ ...parts, pages: index.pages })
     return new Snapshot({ ...parts, pages: index.pages, log: await readLog(path, index, pageBytes) })
@@ -71,6 +76,27 @@ export async function takeSnapshot(source: SnapshotSource): Promise<DatabaseSnap
     await connection?.close()
     onRelease()
     throw error
+  }
+}
+
+async function withoutSequence<T>(work: () => Promise<T>) {
+  return { result: await work(), lastSequence: null }
+}
+
+/**
+ * Begins the read transaction and tells where the log ends. A commit between the two would make the pages newer than
+ * what the connection sees: no harm to them, but then it is begun anew, so that both are one moment if at all possible.
+ */
+async function begin(connection: Connection, shared: number): Promise<WalIndex | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const before = await readWalIndex(shared)
+    await connection.exec('BEGIN')
+    // The transaction begins with its first read.
+    await queryOnce(connection, 'SELECT count(*) FROM sqlite_schema')
+    const after = await readWalIndex(shared)
+    const isSame = before?.frames === after?.frames && before?.salt.equals(after?.salt ?? Buffer.alloc(0)) === true
+    if (isSame || attempt === MAX_BEGINNINGS) return after
+    await connection.exec('ROLLBACK')
   }
 }
 
@@ -115,6 +141,7 @@ interface SnapshotParts {
   readonly main: number
   readonly pageBytes: number
   readonly pages: number
+  readonly lastSequence: number | null
   readonly log?: Log
   readonly onRelease: () => void
 }
@@ -124,15 +151,17 @@ class Snapshot implements DatabaseSnapshot {
   readonly pageBytes: number
   readonly pages: number
   readonly wal: WalPosition | null
+  readonly lastSequence: number | null
   readonly #main: number
   readonly #log: Log | undefined
   readonly #onRelease: () => void
 
-  constructor({ connection, main, pageBytes, pages, log, onRelease }: SnapshotParts) {
+  constructor({ connection, main, pageBytes, pages, lastSequence, log, onRelease }: SnapshotParts) {
     this.connection = connection
     this.pageBytes = pageBytes
     this.pages = pages
     this.wal = log?.position ?? null
+    this.lastSequence = lastSequence
     this.#main = main
     this.#log = log
     this.#onRelease = onRelease

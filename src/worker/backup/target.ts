@@ -1,6 +1,7 @@
 /** Where backups and archives go: a place that takes whole files by name. A folder is one; an object store can be. */
 import { StoreError } from '../../protocol/store-error.ts'
 import { openFolderTarget } from './folder-target.ts'
+import { isTar, openTar } from './tar-target.ts'
 
 export interface BackupTarget {
   /** As a person would write it. */
@@ -41,9 +42,10 @@ export interface TargetLock {
 }
 
 /**
- * Opens a place for backups; a folder is made by the first write to it.
+ * Opens a place for backups; a folder is made by the first write to it. A `.tar` can be read only: see `createTar`.
  *
- * @throws StoreError `INVALID_ARGUMENT` for a location that is no folder, `PERMISSION_DENIED`, `IO_ERROR`
+ * @throws StoreError `INVALID_ARGUMENT` for a location that is no folder, `BACKUP_NOT_FOUND` and `BACKUP_DAMAGED` for a
+ * `.tar`, `PERMISSION_DENIED`, `IO_ERROR`
  */
 export async function openTarget(location: string): Promise<BackupTarget> {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) {
@@ -51,5 +53,5 @@ export async function openTarget(location: string): Promise<BackupTarget> {
       details: { location },
     })
   }
-  return await openFolderTarget(location)
+  return isTar(location) ? await openTar(location) : await openFolderTarget(location)
 }

@@ -1,0 +1,219 @@
+/**
+ * Brings a store back from a backup. Everything is put together and checked in a folder beside the target directory,
+ * which takes its name at the end: a restore that is killed leaves nothing there. What is in the way is never written
+ * over; with `force` it is moved aside.
+ */
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { parseKeyring, unlockKeyring } from '../../crypto/keyring.ts'
+import { KEYRING_FILE, writeKeyring } from '../../crypto/keyring-file.ts'
+import { passwordBytes } from '../../crypto/password.ts'
+import { deriveSubKey } from '../../crypto/sub-key.ts'
+import { withSecret, zero } from '../../crypto/zero.ts'
+import type { RestoreRequest, RestoreResult, VerifyBackupRequest, VerifyBackupResult } from '../../protocol/backup.ts'
+import { StoreError } from '../../protocol/store-error.ts'
+import { leaveAuditNote } from '../audit/audit-inbox.ts'
+import { failpoint } from '../failpoint.ts'
+import { nativeCall } from '../native-calls.ts'
+import { acquireOwnerLock, type OwnerLock } from '../owner-lock.ts'
+import { sqlcipherDriver } from '../sqlcipher-driver.ts'
+import { DIRECTORY_MODE, LOCK_FILE, OWNER_FILE } from '../store-files.ts'
+import {
+  assertAuthentic,
+  damaged,
+  filePath,
+  type Manifest,
+  manifestPath,
+  newestBackupId,
+  readManifest,
+  readSmallFile,
+  summaryOf,
+} from './manifest.ts'
+import { beginPhase, endProgress } from './progress.ts'
+import {
+  assertDatabasesOpen,
+  assertPacksWhole,
+  type BackupKeys,
+  writeDatabases,
+  writeStoredFile,
+} from './restored-files.ts'
+import { type BackupTarget, openTarget } from './target.ts'
+
+const MAX_KEYRING_BYTES = 1024 * 1024
+
+/**
+ * @throws StoreError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `TARGET_FILE_MISSING`, `WRONG_PASSWORD`, `STORE_EXISTS`,
+ * `STORE_LOCKED`, `STORE_FROM_FUTURE`, `DISK_FULL`, `PERMISSION_DENIED`, `IO_ERROR`; nothing is at `dir` then, or what was
+ */
+export async function restoreBackup(request: RestoreRequest): Promise<RestoreResult> {
+  const startedAt = performance.now()
+  const { dir } = request
+  try {
+    await assertMayRestore(request)
+    const target = await openTarget(request.from)
+    const manifest = await readManifest(target, request.id ?? (await newestBackupId(target)))
+    const keys = await unlock(target, manifest, request.password)
+    try {
+      await removeUnfinished(dir)
+      const stage = `${dir}.restoring-${manifest.id}-${process.pid}`
+      await mkdir(dirname(stage), { recursive: true })
+      await mkdir(stage, { mode: DIRECTORY_MODE })
+      try {
+        const lock = await acquireOwnerLock(sqlcipherDriver, stage)
+        try {
+          await fill(stage, target, manifest, keys, request.actor)
+        } finally {
+          await lock.release()
+        }
+        for (const name of [LOCK_FILE, OWNER_FILE]) await rm(join(stage, name), { force: true })
+        await syncFolder(stage)
+        const movedAside = await publish(stage, dir, request.force)
+        return { ...summaryOf(manifest), dir, movedAside, durationMs: performance.now() - startedAt }
+      } catch (error) {
+        await rm(stage, { recursive: true, force: true }).catch(() => undefined)
+        throw error
+      }
+    } finally {
+      zero(keys.dataKey)
+    }
+  } finally {
+    zero(request.password)
+    endProgress()
+  }
+}
+
+/** Reads every byte of a backup, and with the password also proves who made it. */
+export async function verifyBackup(request: VerifyBackupRequest): Promise<VerifyBackupResult> {
+  try {
+    const target = await openTarget(request.from)
+    const manifest = await readManifest(target, request.id ?? (await newestBackupId(target)))
+    if (request.password !== null) zero((await unlock(target, manifest, request.password)).dataKey)
+    const small = [
+      ...manifest.files.map(({ bytes, sha256 }) => ({ path: filePath(sha256), bytes, sha256 })),
+      ...manifest.databases.map(({ pages, pageHashes }) => ({ ...pageHashes, bytes: pages * 16 })),
+    ]
+    const checked = [...manifest.packs, ...small]
+    const checkedBytes = checked.reduce((sum, { bytes }) => sum + bytes, 0)
+    beginPhase('verify', checkedBytes)
+    await assertPacksWhole(target, checked)
+    return { ...summaryOf(manifest), checkedBytes, isAuthenticated: request.password !== null }
+  } finally {
+    if (request.password !== null) zero(request.password)
+    endProgress()
+  }
+}
+
+/** Told before anything is read: an empty directory is as good as none. */
+async function assertMayRestore({ dir, force }: RestoreRequest): Promise<void> {
+  if (force || (await isFree(dir))) return
+  throw new StoreError(
+    'STORE_EXISTS',
+    `${dir} is not empty; nothing was changed. Restore to another directory, or use force (--force), which moves what is there aside.`,
+    { details: { dir } },
+  )
+}
+
+async function isFree(dir: string): Promise<boolean> {
+  const found = await stat(dir).catch(() => undefined)
+  return found === undefined || (found.isDirectory() && (await readdir(dir)).length === 0)
+}
+
+/** The keys of the store as it was, once the password and the manifest have proven right. */
+async function unlock(target: BackupTarget, manifest: Manifest, given: Uint8Array): Promise<BackupKeys> {
+  const entry = manifest.files.find(({ path }) => path === KEYRING_FILE)
+  if (entry === undefined) throw damaged(manifestPath(manifest.id), 'it has no keyring')
+  await assertPacksWhole(target, [{ ...entry, path: filePath(entry.sha256) }])
+  const keyring = parseKeyring(
+    (await readSmallFile(target, filePath(entry.sha256), MAX_KEYRING_BYTES)).toString('utf8'),
+  )
+  const password = passwordBytes(Buffer.from(given).toString('utf8'))
+  const { dataKey, sealingKey } = await withSecret(password, () => nativeCall(() => unlockKeyring(keyring, password)))
+  zero(sealingKey)
+  try {
+    if (keyring.storeId !== manifest.storeId)
+      throw damaged(manifestPath(manifest.id), 'its keyring is of another store')
+    await withSecret(deriveSubKey(dataKey, keyring.storeId, 'backup-mac'), (key) => assertAuthentic(manifest, key))
+  } catch (error) {
+    zero(dataKey)
+    throw error
+  }
+  return { storeId: keyring.storeId, dataKey }
+}
+
+async function fill(
+  stage: string,
+  target: BackupTarget,
+  manifest: Manifest,
+  keys: BackupKeys,
+  actor: string,
+): Promise<void> {
+  beginPhase('restore', summaryOf(manifest).bytes)
+  await writeDatabases(target, manifest, stage)
+  for (const { path, sha256 } of manifest.files) {
+    if (path === KEYRING_FILE) continue
+    await writeStoredFile(target, sha256, join(stage, path))
+  }
+  const keyring = manifest.files.find(({ path }) => path === KEYRING_FILE)
+  const text = await readSmallFile(target, filePath(keyring?.sha256 as string), MAX_KEYRING_BYTES)
+  await writeKeyring(stage, parseKeyring(text.toString('utf8')))
+  await failpoint('restore:files-written')
+  await assertDatabasesOpen(manifest, stage, keys)
+  await withSecret(deriveSubKey(keys.dataKey, keys.storeId, 'audit-mac'), (key) =>
+    leaveAuditNote(stage, key, {
+      actor,
+      event: 'store.restored',
+      data: { backup: manifest.id, createdAt: manifest.createdAt, sequence: String(manifest.sequences.state) },
+    }),
+  )
+  await failpoint('restore:checked')
+}
+
+/** Gives the restored store its name. Between moving one aside and this, a crash leaves both under other names. */
+async function publish(stage: string, dir: string, force: boolean): Promise<string | null> {
+  if (await isFree(dir)) {
+    await rename(stage, dir)
+    await failpoint('restore:renamed')
+    await syncFolder(dirname(dir))
+    return null
+  }
+  if (!force) throw new StoreError('STORE_EXISTS', `${dir} has come into being meanwhile; nothing was changed.`)
+  const lock = await lockIfStore(dir)
+  try {
+    const aside = `${dir}.replaced-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`
+    await rename(dir, aside)
+    await failpoint('restore:moved-aside')
+    await rename(stage, dir)
+    await failpoint('restore:renamed')
+    await syncFolder(dirname(dir))
+    return aside
+  } finally {
+    await lock?.release()
+  }
+}
+
+/** A store in use is not moved away from under its owner. */
+async function lockIfStore(dir: string): Promise<OwnerLock | undefined> {
+  const names = (await stat(dir)).isDirectory() ? await readdir(dir) : []
+  return names.includes(LOCK_FILE) ? await acquireOwnerLock(sqlcipherDriver, dir) : undefined
+}
+
+/** What restores that were killed have left beside `dir`; one that is at work holds a lock. */
+async function removeUnfinished(dir: string): Promise<void> {
+  const parent = dirname(dir)
+  const names = await readdir(parent).catch(() => [])
+  for (const name of names.filter((each) => each.startsWith(`${basename(dir)}.restoring-`))) {
+    const path = join(parent, name)
+    try {
+      await (await acquireOwnerLock(sqlcipherDriver, path)).release()
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'STORE_LOCKED') continue
+      throw error
+    }
+    await rm(path, { recursive: true, force: true })
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  await handle.sync().finally(() => handle.close())
+}
