@@ -27,6 +27,7 @@ interface ListOptions {
   readonly desc?: boolean
   readonly limit?: number | 'all'
   readonly columns?: readonly string[]
+  readonly includeArchived?: boolean
 }
 
 export function addListCommand(program: Command, session: () => Session): void {
@@ -38,6 +39,7 @@ export function addListCommand(program: Command, session: () => Session): void {
     .option('--order-by <field>', 'default: in the order they were written')
     .option('--desc', 'the other way round')
     .option('--limit <n>', `how many, or "all"; default ${TABLE_LIMIT} for a table, all for --json`, limit)
+    .option('--include-archived', 'trades, orders and fills: also those in yearly files')
     .option('--columns <fields>', 'the fields of the table, separated by commas', fieldNames)
     .addHelpText(
       'after',
@@ -67,6 +69,7 @@ async function list(session: Session, name: string, options: ListOptions): Promi
       ...(options.orderBy === undefined ? {} : { orderBy: options.orderBy }),
       order: options.desc === true ? 'desc' : 'asc',
       ...(limit === 'all' ? {} : { limit }),
+      ...(options.includeArchived === true ? { includeArchived: true } : {}),
     }
     if (terminal.isJson) {
       for await (const text of formatDocuments(collection.stream(query), 'json')) await terminal.write(text)
@@ -84,7 +87,10 @@ async function listAsTable(
   const documents: StoredDocument[] = []
   for await (const document of collection.stream(query)) documents.push(document)
   if (documents.length > 0) await writeTable(documents, columns ?? columnsOf(documents, spec), terminal)
-  const total = documents.length === query.limit ? await collection.count(query.where) : documents.length
+  const total =
+    documents.length === query.limit
+      ? await collection.count(query.where, { includeArchived: query.includeArchived === true })
+      : documents.length
   const shown = documents.length.toLocaleString('en-US')
   if (total > documents.length) terminal.notice(`${shown} of ${counted(total, 'document')}; --limit all for all.`)
   else terminal.remark(counted(documents.length, 'document'))

@@ -1,9 +1,9 @@
 /** A collection whose shape is only known when the command runs, as the commands use it. */
-import type { Condition, Entry, Store, WriteOptions } from '../index.ts'
+import type { Condition, Entry, ReadOptions, Store, WriteOptions } from '../index.ts'
 
 export type StoredDocument = Readonly<Record<string, unknown>>
 
-export interface DocumentQuery {
+export interface DocumentQuery extends ReadOptions {
   readonly where?: Readonly<Record<string, Condition<unknown>>>
   readonly orderBy?: string
   readonly order?: 'asc' | 'desc'
@@ -19,7 +19,7 @@ export interface StoredCollection {
   delete(key: string, options?: WriteOptions): Promise<void>
   entry(key: string): Promise<Entry<StoredDocument> | undefined>
   stream(query?: DocumentQuery): AsyncIterable<StoredDocument>
-  count(where?: DocumentQuery['where']): number | Promise<number>
+  count(where?: DocumentQuery['where'], options?: ReadOptions): number | Promise<number>
 }
 
 /** @throws StoreError `UNKNOWN_COLLECTION` */
