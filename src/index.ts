@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { z } from 'zod'
+export type { ArchiveOptions } from './client/archive-options.ts'
 export type { ArchiveTradesOptions } from './client/archive-trades.ts'
 export type { AppendedAuditEntry } from './client/audit/audit-entry-input.ts'
 export type { AuditListener, AuditQuery, StoreAudit, TransactionAudit } from './client/audit/store-audit.ts'
@@ -53,6 +54,8 @@ export {
 export type { ReconcilePolicy } from './client/reconcile/policy.ts'
 export { type ReconcileOptions, reconcile } from './client/reconcile/reconcile.ts'
 export type { ReconcileCounts, ReconcileReport } from './client/reconcile/reconcile-report.ts'
+export { type RestoreArchiveOptions, restoreArchive } from './client/restore-archive.ts'
+export { type FollowArchiveOptions, followArchive, type Standby } from './client/standby.ts'
 export type {
   MaintainOptions,
   RepairOptions,
@@ -66,6 +69,7 @@ export type {
 } from './client/store.ts'
 export type { SyncCollection, SyncScope } from './client/sync-store.ts'
 export type { TransactionCollection, TransactionScope } from './client/transaction.ts'
+export type { ArchiveStatus, RestoredMoment, StandbyStatus } from './protocol/archive.ts'
 export type {
   AuditEntry,
   AuditFilter,

@@ -19,9 +19,11 @@ import { OutputClosed } from './output-closed.ts'
 import { packageVersion } from './package-version.ts'
 import { refusePasswordArgument } from './password.ts'
 import { addPutCommand } from './put-command.ts'
+import { addRestoreArchiveCommand } from './restore-archive-command.ts'
 import { addServeMetricsCommand } from './serve-metrics-command.ts'
 import type { GlobalOptions } from './session.ts'
 import { addSqlCommand } from './sql-command.ts'
+import { addStandbyCommand } from './standby-command.ts'
 import { addStatusCommand } from './status-command.ts'
 import { Terminal } from './terminal.ts'
 
@@ -77,6 +79,8 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addCheckCommand(program, session)
   addAuditCommand(program, session)
   addMigrateCommand(program, session)
+  addRestoreArchiveCommand(program, session)
+  addStandbyCommand(program, session)
   addServeMetricsCommand(program, session)
   addArchiveTradesCommand(program, session)
   return program

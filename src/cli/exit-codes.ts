@@ -84,6 +84,9 @@ const EXIT_OF_ERROR: Readonly<Record<StoreErrorCode, ExitName>> = {
   LAST_KEYSLOT: 'conflict',
   RECOVERY_KEY_MISTYPED: 'password',
   UNLOCK_COMMAND_FAILED: 'password',
+  ARCHIVE_DAMAGED: 'corrupt',
+  ARCHIVE_BEHIND: 'failure',
+  STANDBY_NOT_READY: 'noStore',
   EXCHANGE_ERROR: 'failure',
   INTERNAL: 'failure',
 }

@@ -11,6 +11,7 @@ import { firstSequence } from '../protocol/sequence.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import { builtInCollections } from '../schema/built-in-collections.ts'
 import type { AnyCollection, CollectionSpec } from '../schema/define-collection.ts'
+import { type ArchiveOptions, archiveOptions, archiveSettings } from './archive-options.ts'
 import { CollectionState } from './collection-state.ts'
 import { DEFAULT_QUEUE_LIMITS, type QueueLimits } from './commit-queue.ts'
 import { freezeParsed } from './document.ts'
@@ -48,6 +49,8 @@ export interface OpenStoreOptions<C extends Readonly<Record<string, AnyCollectio
   readonly maintenance?: false | Partial<MaintenanceSchedule>
   /** Bounds of the commit queues. */
   readonly queue?: Partial<QueueLimits>
+  /** Continuous archiving: restore to any moment, and standbys. */
+  readonly archive?: ArchiveOptions
   /** Cost of argon2id for a new store; default 64 MiB, 3 passes, 4 lanes. */
   readonly kdf?: KdfCostOptions
 }
@@ -77,6 +80,7 @@ const optionsSchema = z.strictObject({
     })
     .partial()
     .optional(),
+  archive: archiveOptions.optional(),
   kdf: z.strictObject({ memoryKiB: limit, iterations: limit, parallelism: limit }).optional(),
 })
 
@@ -118,6 +122,7 @@ export async function openStore<const C extends Readonly<Record<string, AnyColle
       userMigrationsDir: checked.migrations === undefined ? null : resolve(checked.migrations),
       migrate: checked.migrate ?? 'apply',
       maintenance: scheduleOf(checked.maintenance),
+      archive: checked.readOnly === true ? null : archiveSettings(checked.archive),
     },
     password,
     {

@@ -7,6 +7,14 @@
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { QueryWire, WhereWire } from '../schema/query.ts'
+import type {
+  ArchiveSettings,
+  ArchiveStatus,
+  FollowRequest,
+  RestoredMoment,
+  RestoreMomentRequest,
+  StandbyStatus,
+} from './archive.ts'
 import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditStatus, AuditVerification } from './audit.ts'
 import type {
   BackupListing,
@@ -60,6 +68,8 @@ export interface OpenRequest {
   readonly migrate: 'apply' | 'refuse' | 'rehearse'
   readonly session: number | null
   readonly maintenance: MaintenanceSchedule | null
+  /** Continuous archiving; null without. */
+  readonly archive: ArchiveSettings | null
 }
 
 export interface OpenResult {
@@ -175,6 +185,8 @@ export interface LastCheck {
 
 export interface WorkerStatus {
   readonly audit: AuditStatus
+  /** Null without continuous archiving. */
+  readonly archive: ArchiveStatus | null
   readonly files: Readonly<Record<DatabaseFile, FileStatus>>
   readonly readsActive: number
   readonly readsWaiting: number
@@ -232,6 +244,11 @@ export interface StoreWorkerMethods {
   pruneBackups(request: PruneRequest): Promise<PruneResult>
   restore(request: RestoreRequest): Promise<RestoreResult>
   close(): Promise<void>
+  /** Makes of this worker a standby, which has no store open. */
+  follow(request: FollowRequest): Promise<void>
+  followed(): Promise<StandbyStatus>
+  unfollow(): Promise<void>
+  restoreMoment(request: RestoreMomentRequest): Promise<RestoredMoment>
   /** Ends the calls of native packages under way. The worker answers nothing after it: its thread can end without harm. */
   halt(): Promise<void>
 }

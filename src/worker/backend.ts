@@ -4,5 +4,8 @@ import type { StoreWorkerMethods } from '../protocol/methods.ts'
 /** What is asked about backups in a place, without a store. */
 export type TargetMethod = 'backupProgress' | 'listBackups' | 'verifyBackup' | 'pruneBackups' | 'restore'
 
+/** What a worker does with an archive, without a store. */
+export type ArchiveMethodName = 'follow' | 'followed' | 'unfollow' | 'restoreMoment'
+
 /** A backend answers every method of the protocol but `open`, which makes it, `halt`, which is the thread's, and those. */
-export type Backend = Omit<StoreWorkerMethods, 'open' | 'halt' | TargetMethod>
+export type Backend = Omit<StoreWorkerMethods, 'open' | 'halt' | TargetMethod | ArchiveMethodName>

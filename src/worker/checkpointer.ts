@@ -32,6 +32,14 @@ export interface CheckpointerOptions {
   readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>
   /** True while a snapshot needs the log as it is: to empty it would be to wait, and commits with it. */
   readonly isLogHeld: () => boolean
+  readonly guard: CheckpointGuard | null
+}
+
+/** Has a say in what may leave the log; see `archive/file-archiver.ts`. */
+export interface CheckpointGuard {
+  beforeCheckpoint(): Promise<void>
+  /** Runs `work` if nothing in the log is needed after it. */
+  whileFree(work: () => Promise<void>, emptiesLog: boolean): Promise<void>
 }
 
 export interface CheckpointerStatus {
@@ -65,7 +73,8 @@ export class Checkpointer {
   /** Moves everything there is and empties the WAL. */
   async truncate(): Promise<void> {
     await this.#running
-    await this.#options.exclusively(() => this.#checkpoint(this.#options.isLogHeld() ? 'PASSIVE' : 'TRUNCATE'))
+    await this.#options.guard?.beforeCheckpoint()
+    await this.#checkpointAlone(this.#options.isLogHeld() ? 'PASSIVE' : 'TRUNCATE')
   }
 
   /** Moves what there is beside the commits; the log keeps its size. */
@@ -89,11 +98,19 @@ export class Checkpointer {
     this.#commitsSeen = commits
     if (inWal < CHECKPOINT_AFTER_FRAMES[this.#options.file]) return
     for (let chase = 0; waiting > LAST_FRAMES && chase < MAX_CHASES; chase++) {
+      await this.#options.guard?.beforeCheckpoint()
       await this.#checkpoint('PASSIVE')
       waiting = (await this.#wal('NOOP')).waiting
     }
     const mustEmpty = inWal > MAX_FRAMES && !this.#options.isLogHeld()
-    await this.#options.exclusively(() => this.#checkpoint(mustEmpty ? 'TRUNCATE' : 'PASSIVE'))
+    await this.#checkpointAlone(mustEmpty ? 'TRUNCATE' : 'PASSIVE')
+  }
+
+  /** While commits wait. */
+  async #checkpointAlone(mode: 'PASSIVE' | 'TRUNCATE'): Promise<void> {
+    const { exclusively, guard } = this.#options
+    const work = () => this.#checkpoint(mode)
+    await exclusively(() => (guard === null ? work() : guard.whileFree(work, mode === 'TRUNCATE')))
   }
 
   /**

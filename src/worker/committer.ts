@@ -46,6 +46,13 @@ export interface CommitterOptions {
   readonly file: DatabaseFile
   /** Null for a file without a trail. */
   readonly audit: AuditWriter | null
+  /** Hears of every transaction, on both sides of it and synchronously; null without continuous archiving. */
+  readonly observer: CommitObserver | null
+}
+
+export interface CommitObserver {
+  committing(sequence: number | null, atMs: number): void
+  committed(): void
 }
 
 export interface CommitterStatus {
@@ -73,6 +80,7 @@ export class Committer {
     run: (sql, parameters) => this.#run(sql, parameters),
     all: (sql, parameters) => this.#query(sql, parameters),
   }
+  readonly #observer: CommitObserver | null
   #tail: Promise<unknown> = Promise.resolve()
   #waiting = 0
   #onWaiting: (() => void) | undefined
@@ -99,6 +107,7 @@ export class Committer {
     this.#sealedFields = options.sealedFields
     this.#dir = options.dir
     this.#audit = options.audit
+    this.#observer = options.observer
     this.#walPath = `${databasePath(options.dir, options.file)}-wal`
   }
 
@@ -133,8 +142,7 @@ export class Committer {
     return this.exclusively(async () => {
       try {
         if (this.#damage !== undefined) throw this.#damage
-        if (this.#hasRefusedFrames) await this.#eraseRefusedFrames()
-        await this.#inTransaction(async () => {
+        await this.#inTransaction(null, async () => {
           await this.#trail().append(entries, this.#auditStatements)
         })
         this.#commits += 1
@@ -172,7 +180,7 @@ export class Committer {
       try {
         if (this.#hasRefusedFrames) await this.#eraseRefusedFrames()
         let result: T | undefined
-        await this.#inTransaction(async () => {
+        await this.#inTransaction(null, async () => {
           result = await work(this.#connection)
         })
         this.#commits += 1
@@ -231,9 +239,11 @@ export class Committer {
       const [only, second] = batch.segments
       if (only !== undefined && second === undefined && batch.witness !== null && this.#isOneStatement(only)) {
         const mark = this.#audit?.mark()
+        this.#observer?.committing(batch.sequence, now)
         await this.#writeSegment(only, batch.sequence, now).catch((error) => this.#withdraw(error, mark))
+        this.#observer?.committed()
       } else {
-        await this.#inTransaction(async () => {
+        await this.#inTransaction(batch.sequence, async () => {
           await failpoint('commit:begun')
           for (const segment of batch.segments) await this.#writeSegment(segment, batch.sequence, now)
           if (batch.witness === null) await this.#recordBatch(batch.sequence, [], null)
@@ -268,7 +278,7 @@ export class Committer {
     if (resumed !== null) return await this.#commitEachUnitAlone(batch, resumed, startedAt)
     const failures: UnitFailure[] = []
     try {
-      await this.#inTransaction(async () => {
+      await this.#inTransaction(batch.sequence, async () => {
         for (const [index, unit] of batch.units.entries()) {
           const error = await this.#tryUnit(unit, batch.sequence)
           if (error !== null) failures.push({ unit: index, error })
@@ -306,7 +316,9 @@ export class Committer {
       }
     }
     this.#applied(batch.sequence, startedAt, failures)
-    await this.#inTransaction(() => this.#recordBatch(batch.sequence, failures, null)).catch(ignoreDriverError)
+    await this.#inTransaction(batch.sequence, () => this.#recordBatch(batch.sequence, failures, null)).catch(
+      ignoreDriverError,
+    )
     return { failures }
   }
 
@@ -316,7 +328,7 @@ export class Committer {
     progress: UnitProgress,
   ): Promise<SerializedError | null> {
     try {
-      await this.#inTransaction(async () => {
+      await this.#inTransaction(sequence, async () => {
         const error = await this.#tryUnit(unit, sequence)
         if (error !== null) throw deserializeError(error)
         await this.#recordBatch(sequence, progress.failures, progress.unitsDone)
@@ -389,12 +401,16 @@ export class Committer {
     this.#latency.record(durationMs)
   }
 
-  async #inTransaction(work: () => Promise<void>): Promise<void> {
+  /** `sequence` is null for what is no batch. */
+  async #inTransaction(sequence: number | null, work: () => Promise<void>): Promise<void> {
+    if (this.#hasRefusedFrames) await this.#eraseRefusedFrames()
+    this.#observer?.committing(sequence, Date.now())
     const mark = this.#audit?.mark()
     await this.#run('BEGIN IMMEDIATE')
     try {
       await work()
       await this.#run('COMMIT')
+      this.#observer?.committed()
     } catch (error) {
       await this.#rollBack()
       await this.#withdraw(error, mark)

@@ -4,6 +4,7 @@ import { LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { Durability, FileStatus } from '../protocol/methods.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
+import type { FileArchiver } from './archive/file-archiver.ts'
 import type { AuditWriter } from './audit/audit-writer.ts'
 import { HeldDescriptors } from './backup/held-descriptors.ts'
 import { type DatabaseSnapshot, type SnapshotSource, takeSnapshot } from './backup/snapshot.ts'
@@ -35,6 +36,8 @@ export interface FileBackendOptions {
   readonly writer: Connection | null
   /** Null for a file without a trail, and for a read-only store. */
   readonly audit: AuditWriter | null
+  /** Null without continuous archiving. */
+  readonly archiver: FileArchiver | null
 }
 
 export class FileBackend {
@@ -47,6 +50,7 @@ export class FileBackend {
   readonly #openReader: () => Promise<Connection>
   readonly #descriptors = new HeldDescriptors()
   #snapshots = 0
+  readonly #archiver: FileArchiver | null
 
   private constructor(options: FileBackendOptions, checkpointerConnection: Connection | null) {
     const { driver, file, key, durability, writer } = options
@@ -68,7 +72,9 @@ export class FileBackend {
       await reader.exec('PRAGMA query_only = ON')
       return reader
     })
-    this.committer = writer === null ? null : new Committer({ ...options, connection: writer })
+    this.#archiver = options.archiver
+    this.committer =
+      writer === null ? null : new Committer({ ...options, connection: writer, observer: options.archiver })
     this.#checkpointer = null
     if (this.committer !== null && checkpointerConnection !== null) {
       const { committer } = this
@@ -78,6 +84,7 @@ export class FileBackend {
         commits: () => committer.status.commits,
         exclusively: (work) => committer.exclusively(work),
         isLogHeld: () => this.#snapshots > 0,
+        guard: options.archiver,
       })
       this.#checkpointer.start()
     }
@@ -154,6 +161,7 @@ export class FileBackend {
     await this.readers.close()
     await failpoint('close:before-checkpoint')
     await this.checkpoint()
+    await this.#archiver?.closePin()
     await this.#checkpointer?.close()
     await this.committer?.close()
     await this.#descriptors.close()

@@ -36,6 +36,15 @@ import { StoreError } from '../protocol/store-error.ts'
 import type { ArchiveTradesRequest, ArchiveTradesResult } from '../protocol/trade-archive.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
+import { removeLink } from './archive/archive-link.ts'
+import { Archiver } from './archive/archiver.ts'
+import {
+  assertNoStandby,
+  finishApplying,
+  forgetStandby,
+  readyStandby,
+  type StandbyState,
+} from './archive/standby-state.ts'
 import { noteWrongPassword } from './audit/audit-inbox.ts'
 import { AuditKeys } from './audit/audit-keys.ts'
 import { AuditReader } from './audit/audit-reader.ts'
@@ -134,9 +143,11 @@ class Opening {
     if (found === undefined) await this.#assertMayCreate()
     const lock = await acquireOwnerLock(this.#driver, dir)
     this.#undo.push(() => lock.release())
+    const standby = await readyStandby(dir)
     const { keyring, keys, created, restored } = await this.#keys(sets)
     this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
 
+    if (standby !== undefined) await finishApplying(dir, standby)
     if (lock.previousOwner?.durability !== 'normal') {
       for (const { path } of await storeDatabases(dir)) await assertWalUndamaged(`${path}-wal`)
     }
@@ -170,7 +181,18 @@ class Opening {
         marketMigrations: (pendingOf.get('market') ?? []).map(({ name }) => name),
       },
     )
-    const backend = await this.#start({ keys, keyring, collections, writers, lock, restored, auditKeys, trail })
+    const backend = await this.#start({
+      keys,
+      keyring,
+      collections,
+      writers,
+      lock,
+      restored,
+      auditKeys,
+      trail,
+      session,
+      standby,
+    })
     for (const guard of guards) await guard.close()
     return {
       backend,
@@ -198,6 +220,7 @@ class Opening {
     const { dir } = this.#request
     const sets = await this.#migrationSets()
     await prepareDirectory(dir, false)
+    await assertNoStandby(dir)
     const found = await readKeyring(dir)
     if (found === undefined) {
       await assertMayCreate(dir)
@@ -234,6 +257,8 @@ class Opening {
       restored: [],
       auditKeys: this.#auditKeys(keys, keyring),
       trail: null,
+      session: 0,
+      standby: undefined,
     })
     return {
       backend,
@@ -409,12 +434,17 @@ class Opening {
     readonly auditKeys: AuditKeys
     /** Null for a read-only store. */
     readonly trail: AuditTrail | null
+    readonly session: number
+    /** What this directory was until now. */
+    readonly standby: StandbyState | undefined
   }): Promise<Backend> {
     const { dir, durability } = this.#request
-    const { keys, keyring, collections, writers, lock, restored, auditKeys, trail } = parts
+    const { keys, keyring, collections, writers, lock, restored, auditKeys, trail, session, standby } = parts
     const sealedFields = new SealedFields(keys.sealingKey)
     const readSlots = new ReadSlots()
     const files = new Map<DatabaseFile, FileBackend>()
+    const maintenanceLock = new MaintenanceLock()
+    const archiver = lock === null ? null : await this.#startArchiver(keys, keyring, session, files, maintenanceLock)
     for (const file of DATABASE_FILES) {
       const backend = await FileBackend.start({
         driver: this.#driver,
@@ -427,9 +457,19 @@ class Opening {
         sealedFields,
         writer: writers.get(file) ?? null,
         audit: file === 'state' ? (trail?.writer ?? null) : null,
+        archiver: archiver?.file(file) ?? null,
       })
       files.set(file, backend)
       this.#undo.push(() => backend.close())
+    }
+    if (standby !== undefined) {
+      const { generation, files: applied } = standby
+      await files.get('state')?.committer?.audit({
+        actor: 'holdfast',
+        event: 'standby.promoted',
+        data: { generation, sequence: applied.state.sequence },
+      })
+      await forgetStandby(dir)
     }
     for (const name of restored) {
       await files.get('state')?.committer?.audit({
@@ -438,7 +478,6 @@ class Opening {
         data: { code: 'KEYRING_COPY_DAMAGED', subject: name },
       })
     }
-    const maintenanceLock = new MaintenanceLock()
     const state = files.get('state') as FileBackend
     const tradeArchive = new TradeArchive({
       driver: this.#driver,
@@ -460,6 +499,7 @@ class Opening {
       keys: { storeId: keyring.storeId, dataKey: keys.dataKey },
       maintenanceLock,
     })
+    archiver?.run()
     return new SqlcipherBackend({
       backups,
       dir,
@@ -469,12 +509,41 @@ class Opening {
       sealedFields,
       keys,
       lock,
+      archiver,
       maintenanceLock,
       tradeArchive,
       auditKeys,
       trail,
       schedule: lock === null ? null : this.#request.maintenance,
     })
+  }
+
+  async #startArchiver(
+    keys: StoreKeys,
+    keyring: Keyring,
+    session: number,
+    files: ReadonlyMap<DatabaseFile, FileBackend>,
+    maintenanceLock: MaintenanceLock,
+  ): Promise<Archiver | null> {
+    const { dir, archive } = this.#request
+    if (archive === null) {
+      await removeLink(dir)
+      return null
+    }
+    const archiver = await Archiver.start({
+      ...archive,
+      dir,
+      storeId: keyring.storeId,
+      session,
+      macKey: deriveSubKey(keys.dataKey, keyring.storeId, 'backup-mac'),
+      openReader: (file) => this.#openKeyed(databasePath(dir, file), file, keys, keyring, 'read-only'),
+      alone: (work) => maintenanceLock.exclusiveOperation('new generation of the archive', work),
+      audit: async (data) => {
+        await files.get('state')?.committer?.audit({ actor: 'holdfast', event: 'archive.started', data })
+      },
+    })
+    this.#undo.push(() => archiver.discard())
+    return archiver
   }
 }
 
@@ -505,6 +574,7 @@ interface SqlcipherBackendParts {
   readonly auditKeys: AuditKeys
   readonly trail: AuditTrail | null
   readonly schedule: MaintenanceSchedule | null
+  readonly archiver: Archiver | null
 }
 
 class SqlcipherBackend implements Backend {
@@ -667,6 +737,7 @@ class SqlcipherBackend implements Backend {
       ),
     )
     return {
+      archive: this.#parts.archiver?.status ?? null,
       files: { state: await this.#file('state').status(), market: await this.#file('market').status() },
       readsActive: readSlots.active,
       readsWaiting: readSlots.waiting,
@@ -681,13 +752,15 @@ class SqlcipherBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    const { files, keys, lock, auditKeys, trail, tradeArchive, backups } = this.#parts
+    const { files, keys, lock, auditKeys, trail, archiver, tradeArchive, backups } = this.#parts
     await this.#maintenance.stop()
     await backups.end()
     await tradeArchive.close()
     await trail?.close()
+    await archiver?.finish()
     for (const file of files.values()) await file.close()
     await backups.releaseFiles()
+    await archiver?.close()
     await trail?.finish()
     auditKeys.zero()
     zero(keys.dataKey, keys.sealingKey)

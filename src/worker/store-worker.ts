@@ -1,7 +1,8 @@
 /** The method map of the protocol over whatever backend `open` made. */
 import type { OpenRequest, OpenResult, StoreWorkerMethods } from '../protocol/methods.ts'
 import { StoreError, serializeError } from '../protocol/store-error.ts'
-import type { Backend } from './backend.ts'
+import { ArchiveMethods } from './archive/archive-methods.ts'
+import type { ArchiveMethodName, Backend } from './backend.ts'
 import { targetMethods } from './backup/target-methods.ts'
 import { endNativeCalls } from './native-calls.ts'
 import { openSqlcipherBackend } from './sqlcipher-backend.ts'
@@ -32,6 +33,13 @@ const BACKEND_METHODS = [
   'close',
 ] as const satisfies readonly (keyof Backend)[]
 
+const ARCHIVE_METHODS = [
+  'follow',
+  'followed',
+  'unfollow',
+  'restoreMoment',
+] as const satisfies readonly ArchiveMethodName[]
+
 /**
  * Every method rejects with a `SerializedError`: plain data, which Comlink passes on as it is, where it would strip an
  * `Error` of its class and fields.
@@ -47,6 +55,10 @@ export function createStoreWorker(): StoreWorkerMethods {
   }
   const methods: Record<string, unknown> = { open: rejectingWithData(open), halt: endNativeCalls }
   for (const [name, method] of Object.entries(targetMethods)) methods[name] = rejectingWithData(method as never)
+  const archive = new ArchiveMethods(sqlcipherDriver)
+  for (const name of ARCHIVE_METHODS) {
+    methods[name] = rejectingWithData(async (request: never) => await archive[name](request))
+  }
   for (const name of BACKEND_METHODS) {
     methods[name] = rejectingWithData(async (request: never) => {
       if (backend === undefined) throw new StoreError('STORE_CLOSED', 'The store is not open.')

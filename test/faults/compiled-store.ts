@@ -24,4 +24,4 @@ const compiled = (await import(
   pathToFileURL(join(compiledDir, 'index.js')).href
 )) as typeof import('../../src/index.ts')
 
-export const { openStore, isStoreError } = compiled
+export const { openStore, isStoreError, restoreArchive, followArchive } = compiled

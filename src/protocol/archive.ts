@@ -1,0 +1,76 @@
+/** Continuous archiving as it is asked for and reported, across the thread boundary. */
+import type { StoreErrorCode } from './store-error.ts'
+
+/** `archive` of `openStore`, with everything decided. */
+export interface ArchiveSettings {
+  readonly location: string
+  readonly intervalMs: number
+  readonly maxLagBytes: number
+  readonly baseEveryMs: number
+  readonly baseAfterBytes: number
+  readonly keepGenerations: number
+}
+
+/** How far the archive is. Lag is what would be lost if this machine burned now. */
+export interface ArchiveStatus {
+  readonly location: string
+  /** Null while none is under way: the archive has not been reached yet, or the last one was given up. */
+  readonly generation: string | null
+  /** Age of the oldest commit that the archive does not have. */
+  readonly lagMs: number
+  readonly lagBytes: number
+  /** In this generation, of both databases. */
+  readonly segments: number
+  /** Of state.db; null before the first. */
+  readonly lastShippedSequence: number | null
+  readonly lastError: { readonly code: StoreErrorCode; readonly message: string } | null
+}
+
+/** What a restore from an archive has brought back. */
+export interface RestoredMoment {
+  readonly generation: string
+  readonly storeId: string
+  /** The last batch of state.db in it; null when nobody knows its name. */
+  readonly sequence: number | null
+  /** Of its last commit, in Unix milliseconds. */
+  readonly timeMs: number
+  /** The last commit of the archive. */
+  readonly archivedUntilMs: number
+  /** False when it ends before the moment that was asked for; `problems` say why. */
+  readonly isComplete: boolean
+  readonly problems: readonly string[]
+}
+
+export interface FollowRequest {
+  readonly from: string
+  readonly dir: string
+  readonly pollMs: number
+}
+
+/** How far a standby is. */
+export interface StandbyStatus {
+  readonly dir: string
+  readonly from: string
+  readonly generation: string | null
+  /** True once it holds a whole copy and can be promoted. */
+  readonly isReady: boolean
+  /** True when it had everything the archive holds when it last looked. */
+  readonly isCaughtUp: boolean
+  /** Applied ones of this generation, of both databases. */
+  readonly segments: number
+  /** The last batch of state.db in it. */
+  readonly sequence: number | null
+  /** Of its last commit, in Unix milliseconds. */
+  readonly timeMs: number | null
+  readonly lastError: { readonly code: StoreErrorCode; readonly message: string } | null
+}
+
+/** Restores a moment into an empty or new directory. */
+export interface RestoreMomentRequest {
+  readonly from: string
+  readonly dir: string
+  readonly password: Uint8Array
+  /** Unix milliseconds; or a batch of state.db; or neither for the latest. */
+  readonly atMs: number | null
+  readonly sequence: number | null
+}

@@ -1,0 +1,229 @@
+/** Where an archive keeps what, and the documents in it: a generation is a base, segments behind it, and a head. */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import * as z from 'zod'
+import { canonicalJson, type JsonValue } from '../../crypto/canonical-json.ts'
+import { StoreError } from '../../protocol/store-error.ts'
+import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
+import type { BackupTarget } from '../backup/target.ts'
+import { sha256Hex } from './segment.ts'
+
+/** Everything is below this, so that backups can be kept in the same place. */
+export const ARCHIVE_AREA = 'archive'
+
+const NUMBER_DIGITS = 10
+const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+
+export function generationName(now: Date, random: string): string {
+  return `${now.toISOString().replaceAll(/[-:.]/g, '')}-${random}`
+}
+
+export function basePath(generation: string, file: DatabaseFile): string {
+  return `${ARCHIVE_AREA}/${generation}/base/${file}.db`
+}
+
+/** Written last: a generation without it was never finished. */
+export function manifestPath(generation: string): string {
+  return `${ARCHIVE_AREA}/${generation}/manifest.json`
+}
+
+export function headPath(generation: string): string {
+  return `${ARCHIVE_AREA}/${generation}/head.json`
+}
+
+export function segmentsPrefix(generation: string, file: DatabaseFile): string {
+  return `${ARCHIVE_AREA}/${generation}/${file}/`
+}
+
+export function segmentPath(generation: string, file: DatabaseFile, number: number): string {
+  return `${segmentsPrefix(generation, file)}${padded(number)}.segment`
+}
+
+export function keyringPrefix(generation: string): string {
+  return `${ARCHIVE_AREA}/${generation}/keyring/`
+}
+
+export function keyringPath(generation: string, number: number): string {
+  return `${keyringPrefix(generation)}${padded(number)}.json`
+}
+
+function padded(number: number): string {
+  return String(number).padStart(NUMBER_DIGITS, '0')
+}
+
+/** The number in the name of a segment or a keyring. */
+export function numberOf(path: string): number | undefined {
+  const match = /\/(\d{10})\.(?:segment|json)$/.exec(path)
+  return match === null ? undefined : Number(match[1])
+}
+
+const fileBase = z.strictObject({
+  sha256: sha256Hex,
+  bytes: z.int().positive(),
+  /** False when it is a database only together with the first segment. */
+  isWhole: z.boolean(),
+})
+
+const manifest = z.strictObject({
+  format: z.literal('holdfast-archive'),
+  version: z.literal(1),
+  storeId: z.uuid(),
+  generation: z.string().min(1),
+  createdAt: z.iso.datetime(),
+  createdAtMs: z.number(),
+  session: z.int().nonnegative(),
+  /** Of state.db: everything up to this batch is in the base. */
+  sequence: z.number(),
+  pageBytes: z.int().min(512).max(65_536),
+  files: z.strictObject({ state: fileBase, market: fileBase }),
+  mac: sha256Hex,
+})
+
+export type Manifest = z.infer<typeof manifest>
+
+const fileHead = z.strictObject({
+  segments: z.int().nonnegative(),
+  sha256: sha256Hex,
+  sequence: z.number().nullable(),
+  timeMs: z.number(),
+})
+
+const head = z.strictObject({
+  format: z.literal('holdfast-archive-head'),
+  version: z.literal(1),
+  generation: z.string().min(1),
+  files: z.strictObject({ state: fileHead, market: fileHead }),
+  mac: sha256Hex,
+})
+
+export type FileHead = z.infer<typeof fileHead>
+/** How far a generation reaches: what is missing behind its last segment shows by this. */
+export type Head = z.infer<typeof head>
+
+type WithoutMac<T> = Omit<T, 'mac'>
+
+export function manifestText(content: WithoutMac<Manifest>, macKey: Uint8Array): string {
+  return JSON.stringify({ ...content, mac: documentMac(content, macKey) })
+}
+
+export function headText(content: WithoutMac<Head>, macKey: Uint8Array): string {
+  return JSON.stringify({ ...content, mac: documentMac(content, macKey) })
+}
+
+function documentMac(content: object, macKey: Uint8Array): string {
+  return createHmac('sha256', macKey)
+    .update(canonicalJson(content as unknown as JsonValue))
+    .digest('hex')
+}
+
+/** @param macKey null where there is no key @throws StoreError `ARCHIVE_DAMAGED`, `TARGET_FILE_MISSING`, `STORE_FROM_FUTURE` */
+export async function readManifest(
+  target: BackupTarget,
+  generation: string,
+  macKey: Uint8Array | null,
+): Promise<Manifest> {
+  return await readDocument(target, manifestPath(generation), manifest, macKey)
+}
+
+/** Undefined when there is none: a generation that has just begun. */
+export async function readHead(
+  target: BackupTarget,
+  generation: string,
+  macKey: Uint8Array | null,
+): Promise<Head | undefined> {
+  try {
+    return await readDocument(target, headPath(generation), head, macKey)
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'TARGET_FILE_MISSING') return undefined
+    throw error
+  }
+}
+
+async function readDocument<T extends { readonly mac: string }>(
+  target: BackupTarget,
+  path: string,
+  schema: z.ZodType<T>,
+  macKey: Uint8Array | null,
+): Promise<T> {
+  const bytes = await readWhole(target, path)
+  let document: T
+  try {
+    const json = JSON.parse(bytes.toString('utf8')) as { readonly version?: unknown }
+    if (typeof json.version === 'number' && json.version > 1) throw fromFuture(path)
+    document = schema.parse(json)
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    throw damaged(path, 'it can not be read')
+  }
+  const { mac, ...content } = document
+  if (macKey !== null && !timingSafeEqual(Buffer.from(documentMac(content, macKey)), Buffer.from(mac))) {
+    throw damaged(path, 'it was changed, or made with the key of another store')
+  }
+  return document
+}
+
+/** A small file, whole. */
+export async function readWhole(target: BackupTarget, path: string): Promise<Buffer> {
+  const parts: Uint8Array[] = []
+  let length = 0
+  for await (const part of target.read(path)) {
+    parts.push(part)
+    length += part.length
+    if (length > MAX_DOCUMENT_BYTES) throw damaged(path, 'it is far larger than any such file')
+  }
+  return Buffer.concat(parts)
+}
+
+/** Names of all generations that were begun, oldest first. */
+export async function generationNames(target: BackupTarget): Promise<string[]> {
+  const names = new Set<string>()
+  for (const { path } of await target.list(`${ARCHIVE_AREA}/`)) {
+    const [, name, rest] = path.split('/')
+    if (name !== undefined && rest !== undefined) names.add(name)
+  }
+  return [...names].sort()
+}
+
+/** Names of the generations whose base is complete, oldest first. */
+export async function finishedGenerations(target: BackupTarget): Promise<string[]> {
+  const files = await target.list(`${ARCHIVE_AREA}/`)
+  return files
+    .map(({ path }) => path.split('/'))
+    .filter(([, , name, rest]) => name === 'manifest.json' && rest === undefined)
+    .map(([, generation]) => generation as string)
+    .sort()
+}
+
+/** Numbers of the segments of each database that are there, in order. */
+export async function segmentNumbers(target: BackupTarget, generation: string, file: DatabaseFile): Promise<number[]> {
+  const files = await target.list(segmentsPrefix(generation, file))
+  return files
+    .map(({ path }) => numberOf(path))
+    .filter((number) => number !== undefined)
+    .sort((left, right) => left - right)
+}
+
+/** The keyring as it was last changed, in its text form. @throws StoreError `ARCHIVE_DAMAGED` when there is none */
+export async function readKeyringText(target: BackupTarget, generation: string): Promise<string> {
+  const files = await target.list(keyringPrefix(generation))
+  const last = files
+    .map(({ path }) => path)
+    .filter((path) => numberOf(path) !== undefined)
+    .sort()
+    .at(-1)
+  if (last === undefined) throw damaged(keyringPrefix(generation), 'there is no keyring')
+  return (await readWhole(target, last)).toString('utf8')
+}
+
+export function forEachFile<T>(make: (file: DatabaseFile) => T): Record<DatabaseFile, T> {
+  return Object.fromEntries(DATABASE_FILES.map((file) => [file, make(file)])) as Record<DatabaseFile, T>
+}
+
+function damaged(path: string, what: string): StoreError {
+  return new StoreError('ARCHIVE_DAMAGED', `${path} of the archive is damaged: ${what}.`, { details: { path } })
+}
+
+function fromFuture(path: string): StoreError {
+  return new StoreError('STORE_FROM_FUTURE', `${path} was written by a later version of Holdfast. Update it.`, {
+    details: { path },
+  })
+}
