@@ -14,6 +14,7 @@ import { addImportCommand } from './import-command.ts'
 import { addInitCommand } from './init-command.ts'
 import { Interruption } from './interruption.ts'
 import { addListCommand } from './list-command.ts'
+import { addMaintainCommand } from './maintain-command.ts'
 import { addMigrateCommand } from './migrate-command.ts'
 import { OutputClosed } from './output-closed.ts'
 import { packageVersion } from './package-version.ts'
@@ -78,6 +79,7 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addImportCommand(program, session)
   addCheckCommand(program, session)
   addAuditCommand(program, session)
+  addMaintainCommand(program, session)
   addMigrateCommand(program, session)
   addRestoreArchiveCommand(program, session)
   addStandbyCommand(program, session)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { AuditStatus } from '../index.ts'
+import type { AuditStatus, Growth, Store, StoreSizes, StoreStatus } from '../index.ts'
 import { byteSize } from './byte-size.ts'
 import { collectionSpecs } from './collection-specs.ts'
 import { type KeyringCopies, keyringCopies } from './keyring-copies.ts'
@@ -16,23 +16,56 @@ export function addStatusCommand(program: Command, session: () => Session): void
   program
     .command('status')
     .description('what a store holds, how large it is, and who has it open; also beside a running owner')
-    .action(async () => await status(session()))
+    .option('--sizes', 'measure the collections now, also in a large store')
+    .action(async ({ sizes }: { readonly sizes?: boolean }) => await status(session(), sizes === true))
 }
 
-async function status(session: Session): Promise<void> {
+/** Up to here measuring takes less than a second. */
+const MEASURED_AT_ONCE_BYTES = 128 * 1_024 * 1_024
+
+interface CollectionLine {
+  readonly name: string
+  readonly documents: number
+  readonly file: string
+  readonly bytes: number | null
+  readonly bytesPerDay: number | null
+}
+
+async function sizesOf(
+  store: Store,
+  files: StoreStatus['files'],
+  { measured }: Growth,
+  measures: boolean,
+): Promise<StoreSizes | null> {
+  const bytes = Object.values(files).reduce((sum, file) => sum + file.databaseBytes, 0)
+  return measures || bytes <= MEASURED_AT_ONCE_BYTES ? await store.sizes() : measured
+}
+
+async function status(session: Session, measures: boolean): Promise<void> {
   const { terminal } = session
   await withReader(session, async (store) => {
-    const { dir, storeId, files, migrations, audit } = await store.status()
-    const collections: { name: string; documents: number; file: string }[] = []
+    const { dir, storeId, files, migrations, audit, disk, growth } = await store.status()
+    const sizes = await sizesOf(store, files, growth, measures)
+    const bytesOf = new Map(sizes?.collections.map(({ name, bytes }) => [name, bytes]))
+    const collections: CollectionLine[] = []
     for (const [name, { file }] of await collectionSpecs(store)) {
-      collections.push({ name, documents: await storedCollection(store, name).count(), file })
+      collections.push({
+        name,
+        documents: await storedCollection(store, name).count(),
+        file,
+        bytes: bytesOf.get(name) ?? null,
+        bytesPerDay: growth.collectionBytesPerDay[name] ?? null,
+      })
     }
     const owner = await storeOwner(dir)
     const keyring = await keyringCopies(dir)
     const version = packageVersion()
-    const fileSizes = Object.entries(files).map(([name, { databaseBytes, walBytes }]) => ({
+    const sizesMeasuredAt = sizes === null ? null : new Date(sizes.atMs).toISOString()
+    const { bytesPerDay, daysUntilDiskFull } = growth
+    const fileSizes = Object.entries(files).map(([name, { databaseBytes, freeBytes, walBytes }]) => ({
       name: `${name}.db`,
       databaseBytes,
+      freeBytes,
       walBytes,
     }))
     if (terminal.isJson) {
@@ -44,6 +77,9 @@ async function status(session: Session): Promise<void> {
         keyring,
         files: fileSizes,
         audit,
+        disk,
+        growth: { bytesPerDay, daysUntilDiskFull },
+        sizesMeasuredAt,
         collections,
         migrations,
       })
@@ -55,22 +91,50 @@ async function status(session: Session): Promise<void> {
       ['owner', describeOwner(owner)],
       ['keyring', describeKeyring(keyring)],
       ['audit', describeAudit(audit)],
+      ['disk', `${byteSize(disk.freeBytes)} free of ${byteSize(disk.totalBytes)}`],
+      ['growth', describeGrowth(growth)],
       ['migrations', migrations.map(({ name }) => name).join(', ')],
       ['holdfast', version],
     ])
     await terminal.writeLine()
     await writeColumns(
       terminal,
-      ['file', 'size', 'log'],
-      fileSizes.map((file) => [file.name, byteSize(file.databaseBytes), byteSize(file.walBytes)]),
+      ['file', 'size', 'free in it', 'log'],
+      fileSizes.map((file) => [
+        file.name,
+        byteSize(file.databaseBytes),
+        byteSize(file.freeBytes),
+        byteSize(file.walBytes),
+      ]),
     )
     await terminal.writeLine()
     await writeColumns(
       terminal,
-      ['collection', 'documents', 'file'],
-      collections.map(({ name, documents, file }) => [name, documents, `${file}.db`]),
+      ['collection', 'documents', 'size', 'a day', 'file'],
+      collections.map(({ name, documents, file, bytes, bytesPerDay }) => [
+        name,
+        documents,
+        bytes === null ? '' : byteSize(bytes),
+        bytesPerDay === null ? '' : signedByteSize(bytesPerDay),
+        `${file}.db`,
+      ]),
     )
+    if (sizes === null) terminal.remark('Sizes of the collections: holdfast status --sizes measures them.')
+    else if (sizes === growth.measured) terminal.remark(`Sizes of the collections are of ${sizesMeasuredAt}.`)
   })
+}
+
+function describeGrowth({ bytesPerDay, daysUntilDiskFull }: Growth): string {
+  if (bytesPerDay === null) return 'not known yet: maintenance takes a sample a day'
+  const days =
+    daysUntilDiskFull === null
+      ? ''
+      : `, ${Math.floor(daysUntilDiskFull).toLocaleString('en-US')} days until the disk is full`
+  return `${signedByteSize(bytesPerDay)} a day${days}`
+}
+
+function signedByteSize(bytes: number): string {
+  return bytes < 0 ? `-${byteSize(-bytes)}` : byteSize(bytes)
 }
 
 function describeOwner(owner: StoreOwner | null): string {

@@ -19,7 +19,7 @@ export function storeMetrics(source: MetricsSource): string {
 }
 
 function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
-  const { files, disk, lastCheck } = status
+  const { files, disk, lastCheck, growth, maintenance, audit } = status
   return [
     gauge('holdfast_store_info', 'Always 1; its labels name the store and how it was opened.', [
       { labels: { store_id: status.storeId, mode: isOwner ? 'owner' : 'read-only' }, value: 1 },
@@ -36,6 +36,37 @@ function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
     ),
     gauge('holdfast_disk_free_bytes', 'Bytes this user may still write on the disk of the store.', one(disk.freeBytes)),
     gauge('holdfast_disk_total_bytes', 'Size of the disk of the store.', one(disk.totalBytes)),
+    gauge(
+      'holdfast_database_free_bytes',
+      'Free pages inside a database file.',
+      perFile(files, (file) => file.freeBytes),
+    ),
+    gauge(
+      'holdfast_collection_bytes',
+      'Pages of a collection and its indexes, as of the last sample of maintenance.',
+      (growth.measured?.collections ?? []).map(({ name, file, bytes }) => ({
+        labels: { collection: name, file },
+        value: bytes,
+      })),
+    ),
+    gauge('holdfast_growth_bytes_per_day', 'Growth of the store over 30 days at most.', known(growth.bytesPerDay)),
+    gauge('holdfast_days_until_disk_full', 'At the present growth.', known(growth.daysUntilDiskFull)),
+    gauge(
+      'holdfast_maintenance_timestamp_seconds',
+      'When maintenance last ended in this process, in Unix time.',
+      maintenance.lastRun === null ? [] : one(maintenance.lastRun.atMs / 1_000),
+    ),
+    gauge('holdfast_audit_entries', 'Entries of the audit trail.', one(audit.entries)),
+    gauge(
+      'holdfast_audit_waiting_notes',
+      'Notes from beside the owner that it has not taken in yet.',
+      one(audit.waitingNotes),
+    ),
+    gauge(
+      'holdfast_audit_refused_notes',
+      'Files in the inbox of the audit trail that are no authentic notes.',
+      one(audit.refusedNotes),
+    ),
     gauge('holdfast_reads_active', 'Reads at work in this process, two at most.', one(status.readsActive)),
     gauge('holdfast_reads_waiting', 'Reads that wait for their turn in this process.', one(status.readsWaiting)),
     histogram('holdfast_read_duration_seconds', 'Reads from disk by this process, with the wait for their turn.', [
@@ -157,6 +188,10 @@ function histogram(name: string, help: string, samples: readonly HistogramSample
 
 function one(value: number): MetricSample[] {
   return [{ value }]
+}
+
+function known(value: number | null): MetricSample[] {
+  return value === null ? [] : one(value)
 }
 
 function perFile<T>(files: Readonly<Record<DatabaseFile, T>>, figureOf: (file: T) => number): MetricSample[] {

@@ -11,7 +11,7 @@ export const PASSWORD_FILE_VARIABLE = 'HOLDFAST_PASSWORD_FILE'
  * @throws StoreError `PASSWORD_MISSING`
  */
 export function readPassword(option: string | Uint8Array | undefined): Uint8Array {
-  const password = option ?? process.env[PASSWORD_VARIABLE] ?? readPasswordFile()
+  const password = option ?? passwordVariable() ?? readPasswordFile()
   if (password === undefined || password.length === 0) {
     throw new StoreError(
       'PASSWORD_MISSING',
@@ -19,6 +19,11 @@ export function readPassword(option: string | Uint8Array | undefined): Uint8Arra
     )
   }
   return typeof password === 'string' ? new TextEncoder().encode(password) : Uint8Array.from(password)
+}
+
+/** An empty variable counts as none: that is how some supervisors unset one. */
+function passwordVariable(): string | undefined {
+  return process.env[PASSWORD_VARIABLE] || undefined
 }
 
 /** Takes the password out of the environment, where child processes and crash reports would find it. */

@@ -11,6 +11,7 @@ export const FINDING_CODES = [
   'KEYRING_COPY_DAMAGED',
   'MODE_TOO_OPEN',
   'BLOB_DAMAGED',
+  'AUDIT_BROKEN',
   'DISK_NEARLY_FULL',
   'LOG_TOO_LARGE',
 ] as const

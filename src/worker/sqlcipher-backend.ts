@@ -58,7 +58,7 @@ import { failpoint } from './failpoint.ts'
 import { FileBackend, takeSession } from './file-backend.ts'
 import { toStoreError } from './io-error.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
-import { checkStore, repairStore, summaryOf } from './maintenance/check.ts'
+import { type CheckedStore, checkStore, repairStore, summaryOf } from './maintenance/check.ts'
 import { readDiskSpace } from './maintenance/disk-space.ts'
 import { readGrowth } from './maintenance/growth.ts'
 import { Maintenance } from './maintenance/maintenance.ts'
@@ -162,6 +162,7 @@ class Opening {
       writers.set(file, writer)
       pendingOf.set(file, pendingMigrations(await readAppliedMigrations(writer), sets[file]))
     }
+    await this.#refusePending(pendingOf, writers)
     // Only now that no file is refused, for one that is from the future, is any of them changed.
     await lock.recordDurability(this.#request.durability)
     for (const [file, pending] of pendingOf) {
@@ -231,6 +232,7 @@ class Opening {
     const keys = await this.#unlock(keyring)
     this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
     const readers = new Map<DatabaseFile, Connection>()
+    const pending: PendingMigration[] = []
     for (const file of DATABASE_FILES) {
       const reader = await withSecret(deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`), (key) =>
         openKeyedDatabase(this.#driver, databasePath(dir, file), {
@@ -243,9 +245,9 @@ class Opening {
       )
       readers.set(file, reader)
       this.#undo.push(() => reader.close())
-      const pending = pendingMigrations(await readAppliedMigrations(reader), sets[file])
-      if (pending.length > 0) throw migrationsPending(pending)
+      pending.push(...pendingMigrations(await readAppliedMigrations(reader), sets[file]))
     }
+    if (pending.length > 0) throw migrationsPending(pending)
     const collections = await this.#collections(readers)
     for (const reader of readers.values()) await reader.close()
     const backend = await this.#start({
@@ -391,6 +393,22 @@ class Opening {
     )
   }
 
+  /** All that is pending, of every file, is told at once. @throws StoreError `MIGRATION_PENDING` */
+  async #refusePending(
+    pendingOf: ReadonlyMap<DatabaseFile, readonly PendingMigration[]>,
+    writers: ReadonlyMap<DatabaseFile, Connection>,
+  ): Promise<void> {
+    const { dir, migrate } = this.#request
+    const pending = [...pendingOf.values()].flat()
+    if (migrate === 'apply' || pending.length === 0) return
+    if (migrate === 'rehearse') {
+      for (const [file, own] of pendingOf) {
+        if (own.length > 0) await rehearseMigrations(writers.get(file) as Connection, own, dir)
+      }
+    }
+    throw migrationsPending(pending)
+  }
+
   async #migrate(
     writer: Connection,
     file: DatabaseFile,
@@ -399,12 +417,7 @@ class Opening {
     keyring: Keyring,
   ): Promise<void> {
     if (pending.length === 0) return
-    const { dir, migrate } = this.#request
-    if (migrate === 'refuse') throw migrationsPending(pending)
-    if (migrate === 'rehearse') {
-      await rehearseMigrations(writer, pending, dir)
-      throw migrationsPending(pending)
-    }
+    const { dir } = this.#request
     await applyMigrations(writer, pending, {
       path: databasePath(dir, file),
       dir,
@@ -699,14 +712,19 @@ class SqlcipherBackend implements Backend {
   }
 
   async check(): Promise<readonly CheckFinding[]> {
-    const findings = await this.#ownErrors(() => checkStore(this.#parts))
+    const findings = await this.#ownErrors(() => checkStore(this.#checked))
     this.#lastCheck = summaryOf(findings)
     return findings
   }
 
+  get #checked(): CheckedStore {
+    const { dir, files } = this.#parts
+    return { dir, files, verifyAudit: () => this.#auditReader.verify(null) }
+  }
+
   async repair(request: RepairRequest): Promise<RepairResult> {
     const result = await this.#ownErrors(() =>
-      this.#parts.maintenanceLock.exclusiveOperation('repair', () => repairStore(this.#parts, request)),
+      this.#parts.maintenanceLock.exclusiveOperation('repair', () => repairStore(this.#checked, request)),
     )
     this.#lastCheck = summaryOf(result.remaining)
     return result

@@ -42,7 +42,9 @@ describe('status', () => {
     const { stdout } = await holdfast('status', '--dir', dir)
     expect(stdout).toMatch(/^owner +none now; last was process \d+ on /m)
     expect(stdout).toMatch(/^keyring +2 of 2 copies$/m)
-    expect(stdout).toMatch(/^orders +2 {2}state\.db$/m)
+    expect(stdout).toMatch(/^orders +2 +[\d.]+ KiB +state\.db$/m)
+    expect(stdout).toMatch(/^disk +[\d.]+ [KMGT]iB free of [\d.]+ [KMGT]iB$/m)
+    expect(stdout).toMatch(/^growth +not known yet/m)
   })
 
   test('works beside a running owner, sees its writes and names it', async () => {
@@ -50,7 +52,9 @@ describe('status', () => {
     const { stdout, exitCode } = await holdfast('status', '--dir', ownedDir, '--json')
     expect(exitCode).toBe(0)
     const status = JSON.parse(stdout)
-    expect(status.collections).toContainEqual({ name: 'orders', documents: 1, file: 'state' })
+    expect(status.collections).toContainEqual(
+      expect.objectContaining({ name: 'orders', documents: 1, file: 'state', bytes: expect.any(Number) }),
+    )
     expect(status.owner.pid).toBe(process.pid)
     expect(status.owner.state).toBe(process.platform === 'linux' ? 'running' : 'unknown')
   })

@@ -37,6 +37,12 @@ describe('the password may be', () => {
     await open({ password: new TextEncoder().encode(PASSWORD) })
   })
 
+  test('in the named file when HOLDFAST_PASSWORD is there and empty', async () => {
+    vi.stubEnv('HOLDFAST_PASSWORD', '')
+    vi.stubEnv('HOLDFAST_PASSWORD_FILE', passwordFile(PASSWORD))
+    await open()
+  })
+
   test('in HOLDFAST_PASSWORD', async () => {
     vi.stubEnv('HOLDFAST_PASSWORD', PASSWORD)
     await open()

@@ -222,6 +222,21 @@ describe('without applying', () => {
     expect(fingerprint(dir)).toEqual(before)
   })
 
+  test.each([
+    { migrate: 'refuse' },
+    { migrate: 'rehearse' },
+    { readOnly: true },
+  ] as const)('%j: what is pending in every file is named at once', async (changes) => {
+    const dir = storeWithNotes()
+    const migrationsDir = migrationsFolder({
+      ...builtInFiles(),
+      'market/0002_newer.sql': 'CREATE TABLE "newer" ("id" INTEGER PRIMARY KEY)',
+    })
+    const request = { migrationsDir, userMigrationsDir: migrationsFolder(AUTHORS), ...changes }
+    const error = await failureOf(openBackend(dir, request))
+    expect(error).toMatchObject({ code: 'MIGRATION_PENDING', details: { pending: ['0002_authors', '0002_newer'] } })
+  })
+
   test('rehearse finds a migration that would fail, and changes nothing', async () => {
     const dir = storeWithNotes()
     const before = fingerprint(dir)

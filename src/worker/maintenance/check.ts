@@ -1,6 +1,7 @@
 /** Everything that can be verified of an open store, and the repair of what can be derived from the rest. */
 import { chmod } from 'node:fs/promises'
 import { readKeyring, restoreKeyringCopies } from '../../crypto/keyring-file.ts'
+import type { AuditVerification } from '../../protocol/audit.ts'
 import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from '../../protocol/check-finding.ts'
 import type { FileStatus, LastCheck } from '../../protocol/methods.ts'
 import { StoreError } from '../../protocol/store-error.ts'
@@ -14,19 +15,37 @@ import { directoryFindings, openModes } from './directory-findings.ts'
 export interface CheckedStore {
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
+  readonly verifyAudit: () => Promise<AuditVerification>
 }
 
 /** What can't be derived from anything else. Beside it nothing is touched: every write makes a rescue harder. */
 const BEYOND_REPAIR: ReadonlySet<FindingCode> = new Set(['PAGE_DAMAGED', 'STRUCTURE_DAMAGED', 'LOG_DAMAGED'] as const)
 
-export async function checkStore({ dir, files }: CheckedStore): Promise<CheckFinding[]> {
+export async function checkStore({ dir, files, verifyAudit }: CheckedStore): Promise<CheckFinding[]> {
   const findings: CheckFinding[] = []
   const statuses: Record<string, FileStatus> = {}
   for (const [name, file] of files) {
     findings.push(...(await databaseFindings(dir, file)))
     statuses[name] = await file.status()
   }
-  return [...findings, ...(await directoryFindings(dir, statuses))]
+  // What is behind a page that can't be decrypted can't be verified.
+  const canRead = !findings.some(({ code }) => code === 'PAGE_DAMAGED')
+  return [
+    ...findings,
+    ...(canRead ? auditFindings(await verifyAudit()) : []),
+    ...(await directoryFindings(dir, statuses)),
+  ]
+}
+
+function auditFindings({ problems }: AuditVerification): CheckFinding[] {
+  return problems.map(({ kind, id, message }) => ({
+    code: 'AUDIT_BROKEN',
+    severity: 'error',
+    subject: id === null ? 'audit trail' : `audit trail: entry ${id}`,
+    problem: `${kind}: ${message}`,
+    remedy: 'Keep a copy of the directory as evidence. holdfast audit verify tells more.',
+    repairable: false,
+  }))
 }
 
 /**

@@ -334,6 +334,23 @@ describe('what can’t be derived', () => {
   })
 })
 
+describe('the audit trail', () => {
+  test('that was changed behind the back of the store is reported, and left as it is', async () => {
+    const dir = await closedStore()
+    const connection = await openDatabase(dir)
+    await connection.exec('PRAGMA writable_schema = ON')
+    await queryOnce(connection, `DELETE FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '_audit'`)
+    await connection.close()
+    const unguarded = await openDatabase(dir)
+    await unguarded.exec(`UPDATE "_audit" SET "actor" = 'somebody else' WHERE "id" = 1`)
+    await unguarded.close()
+    const reader = await openTempStore({ dir, readOnly: true })
+    const findings = await reader.check()
+    expect(new Set(codesOf(findings))).toEqual(new Set(['AUDIT_BROKEN']))
+    expect(findings[0]).toMatchObject({ severity: 'error', subject: 'audit trail: entry 1', repairable: false })
+  })
+})
+
 describe('refusals', () => {
   test('a store opened read-only repairs nothing', async () => {
     const owner = await openTempStore()
