@@ -3,9 +3,9 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { defineCollection, type Store, z } from '../../src/index.ts'
+import { defineCollection, restoreStore, type Store, z } from '../../src/index.ts'
 import { fill, order, position, trade } from './fixtures/documents.ts'
-import { collect, failureOf, openSharedStore, openTempStore } from './fixtures/temp-store.ts'
+import { collect, failureOf, openSharedStore, openTempStore, PASSWORD, tempDir } from './fixtures/temp-store.ts'
 
 const at = (date: string) => Date.parse(date)
 
@@ -218,6 +218,21 @@ describe('reads with includeArchived', () => {
     expect(await moving).toMatchObject({ trades: 150 })
     expect(reads).toBeGreaterThan(0)
   })
+})
+
+test('what has moved comes back from a backup', async () => {
+  const store = await openTempStore()
+  const trips = [roundTrip('a', at('2024-05-01')), roundTrip('b', at('2026-05-01'))]
+  await insert(store, ...trips)
+  await store.archiveTrades({ before: '2025-01-01' })
+  const target = join(tempDir(), 'backups')
+  await store.backup(target)
+  const dir = join(tempDir(), 'restored')
+  await restoreStore({ from: target, dir, password: PASSWORD })
+  const restored = await openTempStore({ dir })
+  expect(await restored.trades.list({ orderBy: 'closedAt', includeArchived: true })).toEqual(trips.map((t) => t.trade))
+  expect(await restored.fills.count({}, { includeArchived: true })).toBe(4)
+  expect(await restored.trades.count()).toBe(1)
 })
 
 test('a trade that is written to while it is about to move is never lost', async () => {
