@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { StoreError } from '../index.ts'
 import { addArchiveTradesCommand } from './archive-trades-command.ts'
 import { addAuditCommand } from './audit-command.ts'
+import { addBackupCommand } from './backup-command.ts'
 import { addCheckCommand } from './check-command.ts'
 import { addCollectionsCommand } from './collections-command.ts'
 import { addDeleteCommand } from './delete-command.ts'
@@ -21,6 +22,7 @@ import { packageVersion } from './package-version.ts'
 import { refusePasswordArgument } from './password.ts'
 import { addPutCommand } from './put-command.ts'
 import { addRestoreArchiveCommand } from './restore-archive-command.ts'
+import { addRestoreCommand } from './restore-command.ts'
 import { addServeMetricsCommand } from './serve-metrics-command.ts'
 import type { GlobalOptions } from './session.ts'
 import { addSqlCommand } from './sql-command.ts'
@@ -84,6 +86,8 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addRestoreArchiveCommand(program, session)
   addStandbyCommand(program, session)
   addServeMetricsCommand(program, session)
+  addBackupCommand(program, session)
+  addRestoreCommand(program, session)
   addArchiveTradesCommand(program, session)
   return program
 }

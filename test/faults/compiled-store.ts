@@ -25,3 +25,4 @@ const compiled = (await import(
 )) as typeof import('../../src/index.ts')
 
 export const { openStore, isStoreError, restoreArchive, followArchive } = compiled
+export const { listBackups, restoreStore, verifyBackup } = compiled

@@ -74,7 +74,7 @@ export async function restoreBackup(request: RestoreRequest): Promise<RestoreRes
         throw error
       }
     } finally {
-      zero(keys.dataKey)
+      zero(keys.dataKey, keys.nextDataKey)
     }
   } finally {
     zero(request.password)
@@ -87,7 +87,10 @@ export async function verifyBackup(request: VerifyBackupRequest): Promise<Verify
   try {
     const target = await openTarget(request.from)
     const manifest = await readManifest(target, request.id ?? (await newestBackupId(target)))
-    if (request.password !== null) zero((await unlock(target, manifest, request.password)).dataKey)
+    if (request.password !== null) {
+      const { dataKey, nextDataKey } = await unlock(target, manifest, request.password)
+      zero(dataKey, nextDataKey)
+    }
     const small = [
       ...manifest.files.map(({ bytes, sha256 }) => ({ path: filePath(sha256), bytes, sha256 })),
       ...manifest.databases.map(({ pages, pageHashes }) => ({ ...pageHashes, bytes: pages * 16 })),
@@ -118,8 +121,12 @@ async function isFree(dir: string): Promise<boolean> {
   return found === undefined || (found.isDirectory() && (await readdir(dir)).length === 0)
 }
 
+interface UnlockedBackup extends BackupKeys {
+  readonly nextDataKey: Buffer | undefined
+}
+
 /** The keys of the store as it was, once the password and the manifest have proven right. */
-async function unlock(target: BackupTarget, manifest: Manifest, given: Uint8Array): Promise<BackupKeys> {
+async function unlock(target: BackupTarget, manifest: Manifest, given: Uint8Array): Promise<UnlockedBackup> {
   const entry = manifest.files.find(({ path }) => path === KEYRING_FILE)
   if (entry === undefined) throw damaged(manifestPath(manifest.id), 'it has no keyring')
   await assertPacksWhole(target, [{ ...entry, path: filePath(entry.sha256) }])
@@ -127,17 +134,19 @@ async function unlock(target: BackupTarget, manifest: Manifest, given: Uint8Arra
     (await readSmallFile(target, filePath(entry.sha256), MAX_KEYRING_BYTES)).toString('utf8'),
   )
   const password = passwordBytes(Buffer.from(given).toString('utf8'))
-  const { dataKey, sealingKey } = await withSecret(password, () => nativeCall(() => unlockKeyring(keyring, password)))
+  const { dataKey, nextDataKey, sealingKey } = await withSecret(password, () =>
+    nativeCall(() => unlockKeyring(keyring, password)),
+  )
   zero(sealingKey)
   try {
     if (keyring.storeId !== manifest.storeId)
       throw damaged(manifestPath(manifest.id), 'its keyring is of another store')
     await withSecret(deriveSubKey(dataKey, keyring.storeId, 'backup-mac'), (key) => assertAuthentic(manifest, key))
   } catch (error) {
-    zero(dataKey)
+    zero(dataKey, nextDataKey)
     throw error
   }
-  return { storeId: keyring.storeId, dataKey }
+  return { storeId: keyring.storeId, dataKey, nextDataKey }
 }
 
 async function fill(

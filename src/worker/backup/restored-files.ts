@@ -97,14 +97,29 @@ function keyPurpose(path: string): SubKeyPurpose {
 export interface BackupKeys {
   readonly storeId: string
   readonly dataKey: Uint8Array
+  /** While a rotation of the data key was interrupted: a database may be under either. */
+  readonly nextDataKey?: Uint8Array | undefined
 }
 
 /** Opens each restored database and checks every page and the structure. @throws StoreError `BACKUP_DAMAGED` */
 export async function assertDatabasesOpen(manifest: ManifestBody, dir: string, keys: BackupKeys): Promise<void> {
   for (const { path } of manifest.databases) {
-    const key = deriveSubKey(keys.dataKey, keys.storeId, keyPurpose(path))
-    const problems = await withSecret(key, () => problemsOf(join(dir, path), key))
+    const problems = await withFittingKey(keys, path, (key) => problemsOf(join(dir, path), key))
     if (problems.length > 0) throw damaged(path, `${problems.length} problems, the first: ${problems[0]}`)
+  }
+}
+
+/** `use` with the key of a database: after an interrupted rotation that may be one of the next data key. */
+async function withFittingKey<T>(
+  { storeId, dataKey, nextDataKey }: BackupKeys,
+  path: string,
+  use: (key: Buffer) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withSecret(deriveSubKey(dataKey, storeId, keyPurpose(path)), use)
+  } catch (error) {
+    if (nextDataKey === undefined || !(error instanceof StoreError) || error.code !== 'STORE_CORRUPT') throw error
+    return await withSecret(deriveSubKey(nextDataKey, storeId, keyPurpose(path)), use)
   }
 }
 
