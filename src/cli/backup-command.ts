@@ -52,6 +52,8 @@ Examples:
   holdfast restore --from /mnt/backups --dir ./restored`,
     )
     .action(async (options: BackupCommandOptions) => await makeBackup(session(), options))
+  // `backup prune --keep-last` is an option of `prune`.
+  backup.enablePositionalOptions()
   backup
     .command('list')
     .description('list the backups in a place; needs no password')
