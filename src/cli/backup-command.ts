@@ -52,8 +52,6 @@ Examples:
   holdfast restore --from /mnt/backups --dir ./restored`,
     )
     .action(async (options: BackupCommandOptions) => await makeBackup(session(), options))
-  // `backup prune --keep-last` is an option of `prune`.
-  backup.enablePositionalOptions()
   backup
     .command('list')
     .description('list the backups in a place; needs no password')
@@ -72,7 +70,10 @@ Examples:
       .command('prune')
       .description('let go of the backups that the --keep options do not keep; the newest always stays')
       .requiredOption('--from <folder>', 'a folder of backups'),
-  ).action(async ({ from, ...keep }: KeepOptions & { readonly from: string }) => await prune(session(), from, keep))
+  ).action(async ({ from }: { readonly from: string }, command: Command) => {
+    // `backup` has the same options and takes them first.
+    await prune(session(), from, command.optsWithGlobals<KeepOptions>())
+  })
 }
 
 function withKeepOptions(command: Command): Command {
