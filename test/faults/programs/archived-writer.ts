@@ -26,6 +26,9 @@ const first = Number(store.kv.value('step') ?? 0) + 1
 report('first', first)
 while ((await store.status()).archive?.generation == null) await new Promise((resume) => setTimeout(resume, 5))
 report('ready')
+const putTick = (number: number) => store.ticks.put({ id: `t-${number}`, symbol: 'BTC/USDT', at: number, price: '1' })
+// The one before may have died between the two files.
+if (first > 1 && archiveStep(seed, first - 1).tick) await putTick(first - 1)
 for (let number = first; number < first + steps; number++) {
   const step = archiveStep(seed, number)
   await store.transaction((tx) => {
@@ -35,7 +38,7 @@ for (let number = first; number < first + steps; number++) {
   })
   const [row] = await store.sql(`select "_sequence" from main."kv" where "_key" = 'step'`)
   report('durable', number, Number(row?._sequence), Date.now())
-  if (step.tick) await store.ticks.put({ id: `t-${number}`, symbol: 'BTC/USDT', at: number, price: '1' })
+  if (step.tick) await putTick(number)
   if (random.chance(0.02)) await store.checkpoint()
   if (random.chance(0.2)) await new Promise((resume) => setTimeout(resume, random.below(20)))
 }

@@ -1,0 +1,96 @@
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { type FoundCommit, WalFollower } from '../../../src/worker/archive/wal-follower.ts'
+import { type Connection, queryOnce } from '../../../src/worker/driver.ts'
+import { openKeyedDatabase } from '../../../src/worker/keyed-database.ts'
+import { sqlcipherDriver } from '../../../src/worker/sqlcipher-driver.ts'
+import { tempDir } from '../../client/fixtures/temp-store.ts'
+
+let path: string
+let connection: Connection
+let follower: WalFollower
+let found: FoundCommit[]
+
+async function follow(): Promise<readonly FoundCommit[]> {
+  found = []
+  const started = await WalFollower.start(`${path}-wal`, `${path}.commits`, (commit) => found.push(commit))
+  follower = started.follower
+  return started.present
+}
+
+async function commit(sequence: number | null, atMs: number, sql = 'INSERT INTO t VALUES (randomblob(6000))') {
+  follower.committing(sequence, atMs)
+  await connection.exec(sql)
+  follower.committed()
+}
+
+beforeEach(async () => {
+  path = join(tempDir(), 'some.db')
+  connection = await openKeyedDatabase(sqlcipherDriver, path, {
+    key: Buffer.alloc(32, 7),
+    mode: 'create',
+    role: 'writer',
+    durability: 'full',
+    busyTimeoutMs: 1_000,
+  })
+  await connection.exec('CREATE TABLE t (x)')
+  await follow()
+})
+
+afterEach(async () => {
+  await connection.close()
+  follower.close()
+})
+
+it('finds each commit with its name and every frame of it', async () => {
+  for (const sequence of [1, 2, 3]) await commit(sequence, 1_000 + sequence)
+  expect(found.map(({ sequence, timeMs }) => [sequence, timeMs])).toEqual([
+    [1, 1_001],
+    [2, 1_002],
+    [3, 1_003],
+  ])
+  for (const [index, { firstFrame }] of found.entries()) {
+    if (index > 0) expect(firstFrame).toBe((found[index - 1]?.lastFrame ?? 0) + 1)
+  }
+  const [row] = await queryOnce(connection, 'PRAGMA wal_checkpoint(NOOP)')
+  expect(found.at(-1)?.lastFrame).toBe(Number(row?.log))
+})
+
+it('finds none in a transaction that changed nothing, or that was rolled back with pages in the log', async () => {
+  await commit(1, 1_000)
+  await commit(2, 1_001, 'DELETE FROM t WHERE x = 1')
+  const spilling = 'PRAGMA cache_size = 2; BEGIN; INSERT INTO t VALUES (randomblob(400000)); ROLLBACK'
+  await commit(3, 1_002, spilling)
+  await commit(4, 1_003)
+  expect(found.map(({ sequence }) => sequence)).toEqual([1, 4])
+})
+
+it('gives no name to what others commit between', async () => {
+  await commit(1, 1_000)
+  await connection.exec('INSERT INTO t VALUES (1)')
+  await commit(2, 1_001)
+  expect(found.map(({ sequence }) => sequence)).toEqual([1, null, 2])
+})
+
+it('goes on in a log that has started over', async () => {
+  await commit(1, 1_000)
+  await queryOnce(connection, 'PRAGMA wal_checkpoint(PASSIVE)')
+  await commit(2, 1_001)
+  expect(found.map(({ sequence, firstFrame }) => [sequence, firstFrame]).at(-1)).toEqual([2, 1])
+})
+
+it('has times that never go back, whichever way the clock jumps', async () => {
+  for (const [index, atMs] of [5_000, 4_000, 90_000, 6_000, 91_000].entries()) await commit(index + 1, atMs)
+  expect(found.map(({ timeMs }) => timeMs)).toEqual([5_000, 5_000, 90_000, 90_000, 91_000])
+})
+
+it('knows the names of commits again after a crash', async () => {
+  await commit(1, 1_000)
+  await commit(2, 1_001)
+  follower.close()
+  const present = await follow()
+  expect(present.slice(-2).map(({ sequence, timeMs }) => [sequence, timeMs])).toEqual([
+    [1, 1_000],
+    [2, 1_001],
+  ])
+})
