@@ -80,7 +80,8 @@ async function assertOpens(dir: string, password: Uint8Array): Promise<void> {
   } finally {
     await store.close()
   }
-  const error = findings.find(({ severity }) => severity === 'error')
+  // The head of the audit trail stands outside the databases and is written anew by the next owner.
+  const error = findings.find(({ severity, code }) => severity === 'error' && code !== 'AUDIT_BROKEN')
   if (error === undefined) return
   throw new StoreError('ARCHIVE_DAMAGED', `What was restored is damaged: ${error.subject}: ${error.problem}`)
 }

@@ -52,7 +52,9 @@ test(
           } else {
             const store = await openTestStore(dir)
             await expectContentUpTo(store, chain)
-            expect(await store.check()).toEqual([])
+            // The head of the audit trail is no part of the databases: a promoted standby has none to compare with.
+            const findings = (await store.check()).filter(({ code }) => code !== 'AUDIT_BROKEN')
+            expect(findings).toEqual([])
             await store.close()
             promoted += 1
           }
