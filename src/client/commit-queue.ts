@@ -4,9 +4,9 @@
  * fills whole batches sends them ahead of the answers, so that both threads work. After a worker crash the queue asks what was applied and sends the rest: each write happens exactly once.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
-import { segmentOperations, type UnitFailure, type WireOperation, witnessOf } from '../protocol/batch.ts'
+import { segmentOperations, type UnitFailure, type WireOperation, type Witness, witnessOf } from '../protocol/batch.ts'
 import { type LatencyCounts, LatencyHistogram } from '../protocol/latency-histogram.ts'
-import type { AppliedResult } from '../protocol/methods.ts'
+import type { AppliedRequest, AppliedResult } from '../protocol/methods.ts'
 import { deserializeError, isStoreError, StoreError } from '../protocol/store-error.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
 import { isWorkerLost, type WorkerSupervisor } from './worker-supervisor.ts'
@@ -419,9 +419,12 @@ export class CommitQueue {
     return { file: this.#file, sequence, segments, witness: witnessOf(operations, segments) }
   }
 
-  #appliedRequest({ sequence, units, byUnit }: Flight) {
-    const witness = byUnit ? null : witnessOf(units.flatMap((unit) => unit.operations))
-    return { file: this.#file, sequence, witness }
+  #appliedRequest(flight: Flight): AppliedRequest {
+    const later = this.#flights
+      .slice(this.#flights.indexOf(flight) + 1)
+      .map((each) => ({ sequence: each.sequence, witness: flightWitness(each) }))
+      .filter((each): each is { sequence: number; witness: Witness } => each.witness !== null)
+    return { file: this.#file, sequence: flight.sequence, witness: flightWitness(flight), later }
   }
 
   #settle(flight: Flight, failures: readonly UnitFailure[]): void {
@@ -516,6 +519,10 @@ export class CommitQueue {
     const { maxQueueOperations, maxQueueBytes } = this.limits
     return this.#depth <= maxQueueOperations * LOW_WATER && this.#bytes <= maxQueueBytes * LOW_WATER
   }
+}
+
+function flightWitness({ units, byUnit }: Flight): Witness | null {
+  return byUnit ? null : witnessOf(units.flatMap((unit) => unit.operations))
 }
 
 function isHeld(flight: Flight): boolean {

@@ -203,6 +203,8 @@ export interface AppliedRequest {
   readonly file: DatabaseFile
   readonly sequence: number
   readonly witness: Witness | null
+  /** Of the batches sent behind it. One of them may have deleted this one's witness; where it was applied, so was this. */
+  readonly later: readonly { readonly sequence: number; readonly witness: Witness }[]
 }
 
 /**

@@ -15,6 +15,7 @@ import type {
   UnitCommitResult,
   UnitFailure,
   WireOperation,
+  Witness,
 } from '../protocol/batch.ts'
 import { type LatencyCounts, LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { AppliedRequest, AppliedResult } from '../protocol/methods.ts'
@@ -366,22 +367,25 @@ export class Committer {
     }
   }
 
-  async #wasApplied({ sequence, witness }: AppliedRequest): Promise<AppliedResult> {
+  async #wasApplied({ sequence, witness, later }: AppliedRequest): Promise<AppliedResult> {
     const known = this.#outcomes.get(sequence)
     if (known !== undefined) return known
     const recorded = await this.#recordedBatch()
     if (recorded.sequence === sequence && recorded.unitsDone === null)
       return { applied: true, failures: recorded.failures }
     if (recorded.sequence > sequence) return { applied: true, failures: [] }
-    if (witness === null) return { applied: false }
-    if (witness.collection === AUDIT_COLLECTION) {
-      const isApplied = await this.#trail().hasAppended(sequence, this.#auditStatements)
-      return isApplied ? { applied: true, failures: [] } : { applied: false }
+    const witnesses = witness === null ? later : [{ sequence, witness }, ...later]
+    for (const each of witnesses) {
+      if (await this.#isProven(each.sequence, each.witness)) return { applied: true, failures: [] }
     }
-    const table = quoteName(this.#spec(witness.collection).name)
-    const [row] = await this.#query(`SELECT "_sequence" AS "sequence" FROM ${table} WHERE "_key" = ?`, [witness.key])
-    if (row !== undefined && Number(row.sequence) >= sequence) return { applied: true, failures: [] }
     return { applied: false }
+  }
+
+  async #isProven(sequence: number, { collection, key }: Witness): Promise<boolean> {
+    if (collection === AUDIT_COLLECTION) return await this.#trail().hasAppended(sequence, this.#auditStatements)
+    const table = quoteName(this.#spec(collection).name)
+    const [row] = await this.#query(`SELECT "_sequence" AS "sequence" FROM ${table} WHERE "_key" = ?`, [key])
+    return row !== undefined && Number(row.sequence) >= sequence
   }
 
   #assertNext(sequence: number): void {
