@@ -57,6 +57,7 @@ export type { ReconcileCounts, ReconcileReport } from './client/reconcile/reconc
 export { type RestoreArchiveOptions, restoreArchive } from './client/restore-archive.ts'
 export { type FollowArchiveOptions, followArchive, type Standby } from './client/standby.ts'
 export type {
+  CheckOptions,
   MaintainOptions,
   RepairOptions,
   SqlOptions,

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { CheckFinding } from '../index.ts'
+import { durationMs } from './duration.ts'
 import { EXIT } from './exit-codes.ts'
 import { withOwner, withReader } from './open-session-store.ts'
 import type { Session } from './session.ts'
@@ -8,6 +9,7 @@ import type { Terminal } from './terminal.ts'
 
 interface CheckCommandOptions {
   readonly repair?: boolean
+  readonly maxAge?: number
 }
 
 export function addCheckCommand(program: Command, session: () => Session): void {
@@ -15,15 +17,23 @@ export function addCheckCommand(program: Command, session: () => Session): void 
     .command('check')
     .description('verify pages, structure, references, log, keyring copies, modes and room; changes nothing by itself')
     .option('--repair', 'rebuild what can be derived (indexes, a keyring copy, modes), as the owner of the store')
+    .addOption(
+      new Option('--max-age <duration>', 'a key older than this, such as 90d, is an error')
+        .argParser(durationMs)
+        .conflicts('repair'),
+    )
     .addHelpText('after', `\nExits with ${EXIT.checkFoundErrors} when there are errors; warnings alone are no failure.`)
-    .action(async ({ repair }: CheckCommandOptions) => {
-      process.exitCode = repair === true ? await repairStore(session()) : await check(session())
+    .action(async ({ repair, maxAge }: CheckCommandOptions) => {
+      process.exitCode = repair === true ? await repairStore(session()) : await check(session(), maxAge)
     })
 }
 
-async function check(session: Session): Promise<number> {
+async function check(session: Session, maxKeyAgeMs: number | undefined): Promise<number> {
   const { terminal } = session
-  const findings = await withReader(session, async (store) => await store.check())
+  const findings = await withReader(
+    session,
+    async (store) => await store.check(maxKeyAgeMs === undefined ? {} : { maxKeyAgeMs }),
+  )
   if (terminal.isJson) await terminal.writeJson({ ok: !hasErrors(findings), findings })
   else {
     await writeFindings(findings, terminal)

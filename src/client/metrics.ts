@@ -2,6 +2,7 @@
  * The figures of a store for a monitoring system. What a process knows of a store it does not own is less: queue,
  * commits and checkpoints are those of the owner, so a read-only store leaves them out where zeros would be a lie.
  */
+import type { ArchiveStatus } from '../protocol/archive.ts'
 import type { FileStatus } from '../protocol/methods.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { QueueStats } from './commit-queue.ts'
@@ -19,7 +20,7 @@ export function storeMetrics(source: MetricsSource): string {
 }
 
 function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
-  const { files, disk, lastCheck, growth, maintenance, audit } = status
+  const { files, disk, lastCheck, growth, maintenance, audit, archive, lastBackupAtMs } = status
   return [
     gauge('holdfast_store_info', 'Always 1; its labels name the store and how it was opened.', [
       { labels: { store_id: status.storeId, mode: isOwner ? 'owner' : 'read-only' }, value: 1 },
@@ -56,6 +57,12 @@ function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
       'When maintenance last ended in this process, in Unix time.',
       maintenance.lastRun === null ? [] : one(maintenance.lastRun.atMs / 1_000),
     ),
+    gauge(
+      'holdfast_backup_timestamp_seconds',
+      'When the last backup that the audit trail knows of was made, in Unix time.',
+      lastBackupAtMs === null ? [] : one(lastBackupAtMs / 1_000),
+    ),
+    ...(archive === null ? [] : archiveFamilies(archive)),
     gauge('holdfast_audit_entries', 'Entries of the audit trail.', one(audit.entries)),
     gauge(
       'holdfast_audit_waiting_notes',
@@ -87,6 +94,19 @@ function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
       'When the last check in this process ended, in Unix time.',
       lastCheck === null ? [] : one(lastCheck.atMs / 1_000),
     ),
+  ]
+}
+
+function archiveFamilies({ lagMs, lagBytes, segments, lastError }: ArchiveStatus): MetricFamily[] {
+  return [
+    gauge(
+      'holdfast_archive_lag_seconds',
+      'Age of the oldest commit that the archive does not have.',
+      one(lagMs / 1_000),
+    ),
+    gauge('holdfast_archive_lag_bytes', 'Bytes of the logs that the archive does not have.', one(lagBytes)),
+    gauge('holdfast_archive_segments', 'Segments of the present generation.', one(segments)),
+    gauge('holdfast_archive_failing', '1 while the archive can not be written.', one(lastError === null ? 0 : 1)),
   ]
 }
 

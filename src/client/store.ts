@@ -32,6 +32,11 @@ export interface MaintainOptions {
   readonly fullVacuum?: boolean
 }
 
+export interface CheckOptions {
+  /** Keys older than this are an error, `KEY_OVERDUE`; without it their age does not matter. */
+  readonly maxKeyAgeMs?: number
+}
+
 export interface RepairOptions {
   /** Who asks for it, for the audit trail. */
   readonly actor: string
@@ -101,9 +106,12 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
   status(): Promise<StoreStatus>
   /**
    * Verifies page authentication, structure, indexes, foreign keys, the log, the copies of the keyring, file modes,
-   * blobs and free space; an empty list is good news. Reads everything: takes as long as reading the files.
+   * blobs, free space, the lag of the archive and, if asked for, the age of the keys; an empty list is good news. Reads
+   * everything: takes as long as reading the files.
+   *
+   * @example const findings = await store.check({ maxKeyAgeMs: 90 * 86_400_000 })
    */
-  check(): Promise<readonly CheckFinding[]>
+  check(options?: CheckOptions): Promise<readonly CheckFinding[]>
   /**
    * Rebuilds what can be derived: indexes, the second copy of the keyring, file modes. When anything else is damaged it
    * touches nothing. Recorded in the audit trail. Rejects with `READ_ONLY`.
@@ -273,9 +281,12 @@ export class HoldfastStore {
     return { dir: this.dir, storeId: this.storeId, ...worker, stats: this.stats() }
   }
 
-  async check(): Promise<readonly CheckFinding[]> {
+  async check({ maxKeyAgeMs }: CheckOptions = {}): Promise<readonly CheckFinding[]> {
     this.#core.assertOpen()
-    return await this.#core.supervisor.read('check')
+    if (maxKeyAgeMs !== undefined && !(typeof maxKeyAgeMs === 'number' && maxKeyAgeMs > 0)) {
+      throw new StoreError('INVALID_ARGUMENT', 'maxKeyAgeMs must be a number above 0.')
+    }
+    return await this.#core.supervisor.read('check', { maxKeyAgeMs: maxKeyAgeMs ?? null })
   }
 
   async repair(options: RepairOptions): Promise<RepairResult> {

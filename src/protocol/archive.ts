@@ -14,6 +14,8 @@ export interface ArchiveSettings {
 /** How far the archive is. Lag is what would be lost if this machine burned now. */
 export interface ArchiveStatus {
   readonly location: string
+  /** How far it may be behind, as it was asked for. */
+  readonly intervalMs: number
   /** Null while none is under way: the archive has not been reached yet, or the last one was given up. */
   readonly generation: string | null
   /** Age of the oldest commit that the archive does not have. */

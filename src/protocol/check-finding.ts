@@ -14,6 +14,8 @@ export const FINDING_CODES = [
   'AUDIT_BROKEN',
   'DISK_NEARLY_FULL',
   'LOG_TOO_LARGE',
+  'KEY_OVERDUE',
+  'ARCHIVE_BEHIND',
 ] as const
 
 /** What was found, as one word that programs can rely on. */
@@ -30,6 +32,11 @@ export interface CheckFinding {
   readonly remedy: string
   /** True for what can be rebuilt from what is there: indexes, the second copy of the keyring, modes. */
   readonly repairable: boolean
+}
+
+export interface CheckRequest {
+  /** Older keys are an error; null allows any age. */
+  readonly maxKeyAgeMs: number | null
 }
 
 export interface RepairRequest {

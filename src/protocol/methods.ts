@@ -29,7 +29,7 @@ import type {
   VerifyBackupResult,
 } from './backup.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
-import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from './check-finding.ts'
+import type { CheckFinding, CheckRequest, FindingCode, RepairRequest, RepairResult } from './check-finding.ts'
 import type { LatencyCounts } from './latency-histogram.ts'
 import type {
   Growth,
@@ -195,6 +195,8 @@ export interface WorkerStatus {
   readonly disk: DiskSpace
   readonly lastCheck: LastCheck | null
   readonly maintenance: MaintenanceStatus
+  /** As the audit trail has it; null when no backup is recorded. */
+  readonly lastBackupAtMs: number | null
   readonly growth: Growth
   readonly migrations: readonly { readonly origin: string; readonly number: number; readonly name: string }[]
 }
@@ -233,7 +235,7 @@ export interface StoreWorkerMethods {
   auditNote(request: AuditNoteRequest): Promise<void>
   archiveTrades(request: ArchiveTradesRequest): Promise<ArchiveTradesResult>
   checkpoint(): Promise<void>
-  check(): Promise<readonly CheckFinding[]>
+  check(request: CheckRequest): Promise<readonly CheckFinding[]>
   repair(request: RepairRequest): Promise<RepairResult>
   maintain(request: MaintainRequest): Promise<MaintenanceResult>
   sizes(): Promise<StoreSizes>

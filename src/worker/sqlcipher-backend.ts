@@ -12,7 +12,7 @@ import { withSecret, zero } from '../crypto/zero.ts'
 import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditVerification } from '../protocol/audit.ts'
 import type { BackupRequest, BackupResult } from '../protocol/backup.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult } from '../protocol/batch.ts'
-import type { CheckFinding, RepairRequest, RepairResult } from '../protocol/check-finding.ts'
+import type { CheckFinding, CheckRequest, RepairRequest, RepairResult } from '../protocol/check-finding.ts'
 import type { MaintainRequest, MaintenanceResult, MaintenanceSchedule, StoreSizes } from '../protocol/maintenance.ts'
 import type {
   AppliedRequest,
@@ -61,6 +61,7 @@ import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
 import { type CheckedStore, checkStore, repairStore, summaryOf } from './maintenance/check.ts'
 import { readDiskSpace } from './maintenance/disk-space.ts'
 import { readGrowth } from './maintenance/growth.ts'
+import { LastBackup } from './maintenance/last-backup.ts'
 import { Maintenance } from './maintenance/maintenance.ts'
 import { measureSizes } from './maintenance/sizes.ts'
 import { MaintenanceLock } from './maintenance-lock.ts'
@@ -594,6 +595,7 @@ class SqlcipherBackend implements Backend {
   readonly #parts: SqlcipherBackendParts
   readonly #maintenance: Maintenance
   #lastCheck: LastCheck | null = null
+  readonly #lastBackup = new LastBackup((text, parameters) => this.#read('state', { text, parameters }))
   readonly #auditReader: AuditReader
 
   constructor(parts: SqlcipherBackendParts) {
@@ -711,15 +713,20 @@ class SqlcipherBackend implements Backend {
     for (const file of this.#parts.files.values()) await file.checkpoint()
   }
 
-  async check(): Promise<readonly CheckFinding[]> {
-    const findings = await this.#ownErrors(() => checkStore(this.#checked))
+  async check(request: CheckRequest): Promise<readonly CheckFinding[]> {
+    const findings = await this.#ownErrors(() => checkStore(this.#checked, request))
     this.#lastCheck = summaryOf(findings)
     return findings
   }
 
   get #checked(): CheckedStore {
-    const { dir, files } = this.#parts
-    return { dir, files, verifyAudit: () => this.#auditReader.verify(null) }
+    const { dir, files, archiver } = this.#parts
+    return {
+      dir,
+      files,
+      verifyAudit: () => this.#auditReader.verify(null),
+      archiveStatus: () => archiver?.status ?? null,
+    }
   }
 
   async repair(request: RepairRequest): Promise<RepairResult> {
@@ -764,6 +771,7 @@ class SqlcipherBackend implements Backend {
       lastCheck: this.#lastCheck,
       audit: await this.#auditReader.status(),
       maintenance: this.#maintenance.status,
+      lastBackupAtMs: await this.#lastBackup.atMs(),
       growth,
       migrations: await this.#migrations(),
     }

@@ -101,6 +101,26 @@ describe('check', () => {
     expect(readFileSync(path).subarray(middle, middle + 1)).toEqual(bytes.subarray(middle, middle + 1))
   })
 
+  test('--max-age fails when a key is older, and only then', async () => {
+    const dir = await filledStore()
+    expect((await holdfast('check', '--max-age', '90d', '--dir', dir)).exitCode).toBe(0)
+    const { stdout, exitCode } = await holdfast('check', '--max-age', '0.001s', '--dir', dir, '--json')
+    expect(JSON.parse(stdout).findings.map(({ code }: { code: string }) => code)).toEqual([
+      'KEY_OVERDUE',
+      'KEY_OVERDUE',
+    ])
+    expect(exitCode).toBe(11)
+  })
+
+  test.each([
+    ['--max-age', '90'],
+    ['--max-age', '0d'],
+    ['--max-age', '1d', '--repair'],
+  ])('refuses %s %s %s with exit code 2', async (...options) => {
+    const { exitCode } = await holdfast('check', ...options, '--dir', await filledStore())
+    expect(exitCode).toBe(2)
+  })
+
   test('--repair needs the store for itself', async () => {
     const dir = join(temporaryDirectory(), 'state')
     const owner = await openTestStore(dir)

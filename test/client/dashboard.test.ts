@@ -1,13 +1,17 @@
 /** What the documentation shows of the metrics is there. */
 import { readFileSync } from 'node:fs'
-import { describe, expect, test } from 'vitest'
-import { openSharedStore } from './fixtures/temp-store.ts'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { openSharedStore, tempDir } from './fixtures/temp-store.ts'
 
 const METRIC = /holdfast_[a-z_]+/g
 /** Told only once there are samples a day apart. */
 const NOT_AT_ONCE = ['holdfast_growth_bytes_per_day', 'holdfast_days_until_disk_full']
 
-const store = await openSharedStore()
+const elsewhere = tempDir(afterAll)
+const store = await openSharedStore({ archive: { dir: join(elsewhere, 'archive') } })
+// Not beside the archive's first generation.
+await vi.waitFor(() => store.backup(join(elsewhere, 'backups')), 20_000)
 await store.maintain()
 await store.check()
 const known = new Set([

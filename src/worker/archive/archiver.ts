@@ -119,6 +119,7 @@ export class Archiver {
     const error = this.#lastError
     return {
       location: this.#options.location,
+      intervalMs: this.#options.intervalMs,
       generation: this.#generation ?? null,
       lagMs: Math.max(...files.map((file) => file.lagMs)),
       lagBytes: files.reduce((sum, file) => sum + file.lagBytes, 0),

@@ -1,27 +1,42 @@
 /** Everything that can be verified of an open store, and the repair of what can be derived from the rest. */
 import { chmod } from 'node:fs/promises'
 import { readKeyring, restoreKeyringCopies } from '../../crypto/keyring-file.ts'
+import type { ArchiveStatus } from '../../protocol/archive.ts'
 import type { AuditVerification } from '../../protocol/audit.ts'
-import type { CheckFinding, FindingCode, RepairRequest, RepairResult } from '../../protocol/check-finding.ts'
+import type {
+  CheckFinding,
+  CheckRequest,
+  FindingCode,
+  RepairRequest,
+  RepairResult,
+} from '../../protocol/check-finding.ts'
 import type { FileStatus, LastCheck } from '../../protocol/methods.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import type { DatabaseFile } from '../../schema/database-file.ts'
 import { DriverError } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { quoteName } from '../quote.ts'
+import { archiveFindings } from './archive-findings.ts'
 import { databaseFindings } from './database-findings.ts'
 import { directoryFindings, openModes } from './directory-findings.ts'
+import { overdueKeyFindings } from './key-findings.ts'
 
 export interface CheckedStore {
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly verifyAudit: () => Promise<AuditVerification>
+  readonly archiveStatus: () => ArchiveStatus | null
 }
 
 /** What can't be derived from anything else. Beside it nothing is touched: every write makes a rescue harder. */
 const BEYOND_REPAIR: ReadonlySet<FindingCode> = new Set(['PAGE_DAMAGED', 'STRUCTURE_DAMAGED', 'LOG_DAMAGED'] as const)
 
-export async function checkStore({ dir, files, verifyAudit }: CheckedStore): Promise<CheckFinding[]> {
+const ANY_AGE: CheckRequest = { maxKeyAgeMs: null }
+
+export async function checkStore(
+  { dir, files, verifyAudit, archiveStatus }: CheckedStore,
+  { maxKeyAgeMs }: CheckRequest = ANY_AGE,
+): Promise<CheckFinding[]> {
   const findings: CheckFinding[] = []
   const statuses: Record<string, FileStatus> = {}
   for (const [name, file] of files) {
@@ -34,6 +49,8 @@ export async function checkStore({ dir, files, verifyAudit }: CheckedStore): Pro
     ...findings,
     ...(canRead ? auditFindings(await verifyAudit()) : []),
     ...(await directoryFindings(dir, statuses)),
+    ...(maxKeyAgeMs === null ? [] : await overdueKeyFindings(dir, maxKeyAgeMs)),
+    ...archiveFindings(archiveStatus()),
   ]
 }
 

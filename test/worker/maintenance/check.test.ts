@@ -1,8 +1,18 @@
 /** `check` and `repair` over real files: each kind of damage is done for real first. */
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type CheckFinding, defineCollection, FINDING_CODES, type Store, z } from '../../../src/index.ts'
 import { queryOnce } from '../../../src/worker/driver.ts'
 import { fill, order, trade } from '../../client/fixtures/documents.ts'
@@ -364,5 +374,87 @@ describe('refusals', () => {
     const store = await openTempStore()
     expect(await codeOf(() => store.repair({ actor: '' }))).toBe('INVALID_ARGUMENT')
     expect(await codeOf(() => (store.repair as () => Promise<unknown>)())).toBe('INVALID_ARGUMENT')
+  })
+})
+
+describe('keys', () => {
+  test('may have any age unless somebody says otherwise', async () => {
+    const store = await openTempStore()
+    expect(await store.check({ maxKeyAgeMs: 3_600_000 })).toEqual([])
+  })
+
+  test('that are older than allowed are errors, each by its name', async () => {
+    const store = await openTempStore()
+    const findings = await store.check({ maxKeyAgeMs: 1 })
+    expect(findings.map(({ code, severity }) => [code, severity])).toEqual([
+      ['KEY_OVERDUE', 'error'],
+      ['KEY_OVERDUE', 'error'],
+    ])
+    expect(findings.map(({ subject }) => subject)).toEqual([
+      'data key',
+      expect.stringMatching(/^keyslot [0-9a-f]{16} \(password\)$/),
+    ])
+    expect((await store.status()).lastCheck).toMatchObject({ errors: 2, codes: ['KEY_OVERDUE'] })
+  })
+
+  test.each([0, -1, Number.NaN, '90d'])('%j is no age', async (maxKeyAgeMs) => {
+    const store = await openTempStore()
+    expect(await codeOf(store.check({ maxKeyAgeMs: maxKeyAgeMs as number }))).toBe('INVALID_ARGUMENT')
+  })
+})
+
+describe('an archive', () => {
+  test('that keeps up is no finding', async () => {
+    const store = await openTempStore({ archive: { dir: join(tempDir(), 'archive'), intervalMs: 20 } })
+    await store.kv.set('a', 1)
+    expect(await store.check()).toEqual([])
+  })
+
+  test('that was never reached is a warning, until it is', async () => {
+    const dir = join(tempDir(), 'archive')
+    writeFileSync(dir, 'a file where the folder should be')
+    const store = await openTempStore({ archive: { dir, intervalMs: 20 } })
+    await store.kv.set('a', 1)
+    await vi.waitFor(async () => expect((await store.status()).archive?.lastError).not.toBeNull())
+    expect(await store.check()).toEqual([
+      expect.objectContaining({ code: 'ARCHIVE_BEHIND', severity: 'warning', subject: dir }),
+    ])
+    rmSync(dir)
+    await vi.waitFor(async () => expect(await store.check()).toEqual([]), 20_000)
+  })
+
+  test('that is away while commits go on is told with what it lacks', async () => {
+    const dir = join(tempDir(), 'archive')
+    const store = await openTempStore({ archive: { dir, intervalMs: 20 } })
+    await store.kv.set('a', 1)
+    await vi.waitFor(async () => expect((await store.status()).archive).toMatchObject({ lagMs: 0, lastError: null }))
+    await vi.waitFor(async () => expect((await store.status()).archive?.generation).not.toBeNull())
+    renameSync(dir, `${dir}.aside`)
+    writeFileSync(dir, 'away')
+    await store.kv.set('a', 2)
+    await vi.waitFor(
+      async () =>
+        expect((await store.check()).map(({ problem }) => problem)).toEqual([expect.stringMatching(/behind|nothing/)]),
+      20_000,
+    )
+    rmSync(dir)
+    renameSync(`${dir}.aside`, dir)
+    await vi.waitFor(async () => expect(await store.check()).toEqual([]), 20_000)
+  })
+})
+
+describe('the last backup', () => {
+  test('is told by the status, also beside the owner and after a new open', async () => {
+    const store = await openTempStore()
+    expect((await store.status()).lastBackupAtMs).toBeNull()
+    await store.backup(join(tempDir(), 'backups'))
+    const { lastBackupAtMs } = await store.status()
+    expect(lastBackupAtMs).toBeGreaterThan(Date.now() - 60_000)
+    await store.kv.set('a', 1)
+    expect((await store.status()).lastBackupAtMs).toBe(lastBackupAtMs)
+    const reader = await openTempStore({ dir: store.dir, readOnly: true })
+    expect((await reader.status()).lastBackupAtMs).toBe(lastBackupAtMs)
+    await store.backup(join(tempDir(), 'backups'))
+    expect((await reader.status()).lastBackupAtMs).toBeGreaterThan(lastBackupAtMs as number)
   })
 })
