@@ -69,8 +69,8 @@ export function filePath(hash: string): string {
 
 /** @param macKey the sub-key `backup-mac` */
 export function sealManifest(body: ManifestBody, macKey: Uint8Array): Manifest {
-  const content = canonicalJson(body)
-  return { ...body, checksum: createHash('sha256').update(content).digest('hex'), mac: macOf(content, macKey) }
+  const signed = { ...body, mac: macOf(canonicalJson(body), macKey) }
+  return { ...signed, checksum: checksumOf(signed) }
 }
 
 export async function writeManifest(target: BackupTarget, manifest: Manifest): Promise<void> {
@@ -84,6 +84,11 @@ export function assertAuthentic(manifest: Manifest, macKey: Uint8Array): void {
   if (!timingSafeEqual(Buffer.from(expected, 'hex'), Buffer.from(mac, 'hex'))) {
     throw damaged(manifestPath(manifest.id), 'it was not made by this store')
   }
+}
+
+/** Of everything else, the MAC included: damage is told without a key. */
+function checksumOf(signed: Omit<Manifest, 'checksum'>): string {
+  return createHash('sha256').update(canonicalJson(signed)).digest('hex')
 }
 
 function macOf(content: Uint8Array, macKey: Uint8Array): string {
@@ -124,11 +129,9 @@ function parseManifest(path: string, content: Buffer): Manifest {
   }
   const parsed = manifestSchema.safeParse(json)
   if (!parsed.success) throw damaged(path, 'it is no manifest')
-  const { checksum, mac: _mac, ...body } = parsed.data
+  const { checksum, ...body } = parsed.data
   // Byte for byte: one content has one form, so no bit of it is without meaning.
-  const isWhole =
-    canonicalJson(parsed.data).equals(content) &&
-    createHash('sha256').update(canonicalJson(body)).digest('hex') === checksum
+  const isWhole = canonicalJson(parsed.data).equals(content) && checksumOf(body) === checksum
   if (!isWhole) throw damaged(path, 'its checksum does not fit')
   if (!body.databases.every((database) => isCovered(database, body.packs)))
     throw damaged(path, 'pages are missing in it')
