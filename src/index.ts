@@ -108,7 +108,9 @@ export type {
   KdfCostOptions,
   LastCheck,
   SqlRow,
+  SqlTable,
   SqlValue,
+  WideIntegers,
   WorkerStatus,
 } from './protocol/methods.ts'
 export {

@@ -46,12 +46,7 @@ async function sql(session: Session, query: string | undefined, options: SqlComm
   const mode: ResultMode = csv === true ? 'csv' : terminal.isJson ? 'json' : 'table'
   await withReader(session, async (store) => {
     if (query !== undefined) {
-      const result = await runQuery(store, query, {
-        file,
-        parameters: param,
-        needsColumns: mode === 'csv',
-        ...(maxRows === undefined ? {} : { maxRows }),
-      })
+      const result = await runQuery(store, query, { file, parameters: param, maxRows })
       await writeResult(result, mode, terminal)
       if (mode === 'table') terminal.remark(counted(result.rows.length, 'row'))
       return

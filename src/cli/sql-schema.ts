@@ -1,7 +1,6 @@
 /** What there is to query, as `.tables` and `.schema` of the shell show it. */
-import { type DatabaseFile, type SqlRow, type Store, StoreError } from '../index.ts'
+import { type DatabaseFile, type SqlTable, type Store, StoreError } from '../index.ts'
 import { collectionSpecs } from './collection-specs.ts'
-import type { SqlResult } from './sql-result.ts'
 
 /** The names of the tables of a file: collections first, then those of the store itself and of migrations. */
 export async function listTables(store: Store, file: DatabaseFile): Promise<string[]> {
@@ -21,7 +20,7 @@ export async function listColumns(store: Store, table: string, file: DatabaseFil
 }
 
 /** The columns of a table and what they are for. @throws StoreError `NOT_FOUND` */
-export async function describeTable(store: Store, table: string, file: DatabaseFile): Promise<SqlResult> {
+export async function describeTable(store: Store, table: string, file: DatabaseFile): Promise<SqlTable> {
   const columns = await listColumns(store, table, file)
   if (columns.length === 0) {
     throw new StoreError('NOT_FOUND', `There is no table "${table}" in ${file}.db. See .tables.`, {
@@ -29,8 +28,8 @@ export async function describeTable(store: Store, table: string, file: DatabaseF
     })
   }
   const spec = (await collectionSpecs(store)).get(table)
-  const rows = columns.map((column): SqlRow => {
-    if (spec === undefined) return { column }
+  if (spec === undefined) return { columns: ['column'], rows: columns.map((column) => [column]) }
+  const rows = columns.map((column) => {
     const roles: string[] = []
     if (STORED_COLUMNS[column] !== undefined) roles.push(STORED_COLUMNS[column])
     if (column === spec.key) roles.push('key')
@@ -38,9 +37,9 @@ export async function describeTable(store: Store, table: string, file: DatabaseF
     else if (spec.indexes.includes(column)) roles.push('indexed')
     const parent = spec.references[column]
     if (parent !== undefined) roles.push(`refers to ${parent}`)
-    return { column, role: roles.join(', ') }
+    return [column, roles.join(', ')]
   })
-  return { columns: spec === undefined ? ['column'] : ['column', 'role'], rows }
+  return { columns: ['column', 'role'], rows }
 }
 
 const STORED_COLUMNS: Readonly<Record<string, string>> = {

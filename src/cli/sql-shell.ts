@@ -158,11 +158,7 @@ export class SqlShell {
 
   async #run(statement: string): Promise<void> {
     const startedAt = performance.now()
-    const result = await runQuery(this.#store, statement, {
-      file: this.#file,
-      needsColumns: this.#mode === 'csv',
-      ...(this.#maxRows === undefined ? {} : { maxRows: this.#maxRows }),
-    })
+    const result = await runQuery(this.#store, statement, { file: this.#file, maxRows: this.#maxRows })
     const durationMs = performance.now() - startedAt
     await writeResult(result, this.#mode, this.#terminal)
     if (this.#isInteractive) this.#remarkTime(result.rows.length, durationMs)

@@ -2,7 +2,7 @@
 import type { BackupResult } from '../protocol/backup.ts'
 import type { CheckFinding, RepairResult } from '../protocol/check-finding.ts'
 import type { MaintenanceResult, StoreSizes } from '../protocol/maintenance.ts'
-import type { SqlRow, WorkerStatus } from '../protocol/methods.ts'
+import type { SqlRequest, SqlRow, SqlTable, WideIntegers, WorkerStatus } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import type { ArchiveTradesResult } from '../protocol/trade-archive.ts'
 import type { BuiltInCollections } from '../schema/built-in-collections.ts'
@@ -25,6 +25,11 @@ export interface SqlOptions {
   readonly file?: DatabaseFile
   /** A larger result rejects with `RESULT_TOO_LARGE`; default 10,000. */
   readonly maxRows?: number
+  /**
+   * What becomes of an integer beyond 2^53 that a number would show with other digits: `refuse` (default) rejects with
+   * `INVALID_QUERY`, which names the column; `text` gives it as a text of its digits.
+   */
+  readonly wideIntegers?: WideIntegers
 }
 
 export interface MaintainOptions {
@@ -98,6 +103,13 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
    * @example await store.sql('select symbol, count(*) n from orders where state = ? group by 1', ['filled'])
    */
   sql<R = SqlRow>(text: string, parameters?: readonly SqlParameter[], options?: SqlOptions): Promise<R[]>
+  /**
+   * Like `sql`, with the columns named in the order of the query, also when it finds nothing. Of two columns of one name
+   * the second is called `name:1`.
+   *
+   * @example const { columns, rows } = await store.sqlTable('select symbol, "2024", "2025" from results')
+   */
+  sqlTable(text: string, parameters?: readonly SqlParameter[], options?: SqlOptions): Promise<SqlTable>
   /** Resolves when everything accepted so far is durable or has failed. */
   flush(): Promise<void>
   /** Resolves when the commit queues have room: what to await after `QUEUE_FULL`. */
@@ -248,12 +260,21 @@ export class HoldfastStore {
   }
 
   async sql(text: string, parameters: readonly SqlParameter[] = [], options: SqlOptions = {}): Promise<SqlRow[]> {
-    assertSqlArguments(text, parameters, options)
+    return [...(await this.#core.supervisor.read('sql', await this.#sqlRequest(text, parameters, options)))]
+  }
+
+  async sqlTable(text: string, parameters: readonly SqlParameter[] = [], options: SqlOptions = {}): Promise<SqlTable> {
+    return await this.#core.supervisor.read('sqlTable', await this.#sqlRequest(text, parameters, options))
+  }
+
+  /** Once everything accepted so far can be read. */
+  async #sqlRequest(sql: string, parameters: readonly SqlParameter[], options: SqlOptions): Promise<SqlRequest> {
+    assertSqlArguments(sql, parameters, options)
     this.#core.assertOpen()
-    const { file = 'state', maxRows = DEFAULT_MAX_ROWS } = options
+    const { file = 'state', maxRows = DEFAULT_MAX_ROWS, wideIntegers = 'refuse' } = options
     const queue = this.#core.queue(file)
     await queue.settledThrough(queue.acceptedUnits)
-    return [...(await this.#core.supervisor.read('sql', { sql: text, parameters, file, maxRows }))]
+    return { sql, parameters, file, maxRows, wideIntegers }
   }
 
   async flush(): Promise<void> {
@@ -381,7 +402,8 @@ export class HoldfastStore {
 }
 
 /** A program without types may pass anything; the driver would bind it as something else, or as null. */
-function assertSqlArguments(text: unknown, parameters: readonly unknown[], { file, maxRows }: SqlOptions): void {
+function assertSqlArguments(text: unknown, parameters: readonly unknown[], options: SqlOptions): void {
+  const { file, maxRows, wideIntegers } = options
   const problems: string[] = []
   if (typeof text !== 'string') problems.push('the statement must be a text')
   if (!Array.isArray(parameters) || !parameters.every(isSqlParameter)) {
@@ -390,6 +412,9 @@ function assertSqlArguments(text: unknown, parameters: readonly unknown[], { fil
   if (file !== undefined && !DATABASE_FILES.includes(file)) problems.push(`file must be ${DATABASE_FILES.join(' or ')}`)
   if (maxRows !== undefined && !(Number.isSafeInteger(maxRows) && maxRows >= 0))
     problems.push('maxRows must be 0 or more')
+  if (wideIntegers !== undefined && wideIntegers !== 'refuse' && wideIntegers !== 'text') {
+    problems.push('wideIntegers must be refuse or text')
+  }
   if (problems.length > 0) throw new StoreError('INVALID_ARGUMENT', `sql can't take this: ${problems.join('; ')}.`)
 }
 

@@ -142,11 +142,25 @@ export interface EntryWire {
 export type SqlValue = string | number | null | Uint8Array
 export type SqlRow = Readonly<Record<string, SqlValue>>
 
+/** `columns` in the order of the query; each row has a value for each. */
+export interface SqlTable {
+  readonly columns: string[]
+  readonly rows: SqlValue[][]
+}
+
+/**
+ * What becomes of an integer that a number would show with other digits: `refuse` rejects with `INVALID_QUERY`, `text`
+ * gives it as a text of its digits.
+ */
+export type WideIntegers = 'refuse' | 'text'
+
 export interface SqlRequest {
   readonly sql: string
   readonly parameters: readonly (string | number | boolean | null)[]
   readonly file: DatabaseFile
   readonly maxRows: number
+  /** Default `refuse`. */
+  readonly wideIntegers?: WideIntegers
 }
 
 export interface RevealRequest {
@@ -229,6 +243,7 @@ export interface StoreWorkerMethods {
   page(request: PageRequest): Promise<Page>
   count(request: CountRequest): Promise<number>
   sql(request: SqlRequest): Promise<readonly SqlRow[]>
+  sqlTable(request: SqlRequest): Promise<SqlTable>
   reveal(request: RevealRequest): Promise<Readonly<Record<string, string | null>>>
   auditPage(request: AuditPageRequest): Promise<AuditPage>
   auditVerify(request: { readonly head: string | null }): Promise<AuditVerification>

@@ -30,6 +30,7 @@ import type {
   RevealRequest,
   SqlRequest,
   SqlRow,
+  SqlTable,
   WorkerStatus,
 } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
@@ -93,7 +94,7 @@ import {
 import { databasePath, storeDatabases, unfinishedDatabasePath } from './store-files.ts'
 import { openDocumentSql } from './table-sql.ts'
 import { TradeArchive } from './trade-archive/trade-archive.ts'
-import { readOnlySql } from './user-sql.ts'
+import { type RunQuery, readOnlySql, readOnlyTable } from './user-sql.ts'
 import { assertWalUndamaged } from './wal-damage.ts'
 
 const HYDRATE_ROWS = 1_000
@@ -672,11 +673,15 @@ class SqlcipherBackend implements Backend {
   }
 
   async sql(request: SqlRequest): Promise<readonly SqlRow[]> {
-    try {
-      return await readOnlySql(request, (text, parameters) => this.#file(request.file).readers.query(text, parameters))
-    } catch (error) {
-      throw await toStoreError(error, this.#parts.dir)
-    }
+    return await this.#ownErrors(() => readOnlySql(request, this.#reader(request.file)))
+  }
+
+  async sqlTable(request: SqlRequest): Promise<SqlTable> {
+    return await this.#ownErrors(() => readOnlyTable(request, this.#reader(request.file)))
+  }
+
+  #reader(file: DatabaseFile): RunQuery {
+    return (text, parameters) => this.#file(file).readers.query(text, parameters)
   }
 
   async reveal({ collection, key, actor, reason }: RevealRequest): Promise<Readonly<Record<string, string | null>>> {

@@ -18,6 +18,7 @@ const BACKEND_METHODS = [
   'page',
   'count',
   'sql',
+  'sqlTable',
   'reveal',
   'auditPage',
   'auditVerify',

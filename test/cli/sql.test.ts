@@ -28,6 +28,31 @@ describe('sql with a query', () => {
     expect(stdout).toBe('key,value,none\nnote,"said ""no"", then\nleft",\n')
   })
 
+  test('shows every digit of an integer, in a table, as CSV and as JSON', async () => {
+    const query = 'select 9223372036854775807 as n, 1 as "1"'
+    expect((await sql(query)).stdout).toBe(`                  n  1\n${'─'.repeat(19)}  ─\n9223372036854775807  1\n`)
+    expect((await sql(query, '--csv')).stdout).toBe('n,1\n9223372036854775807,1\n')
+    expect((await sql(query, '--json')).stdout).toBe('[{"n":"9223372036854775807","1":1}]\n')
+  })
+
+  test('shows columns of one name all, in the order of the query', async () => {
+    const query = 'select 1 as b, 2 as "7", 3 as b, null as x'
+    expect((await sql(query)).stdout).toBe('b  7  b:1  x\n─  ─  ───  ────\n1  2    3  NULL\n')
+    expect((await sql(query, '--csv')).stdout).toBe('b,7,b:1,x\n1,2,3,\n')
+    expect((await sql(query, '--json')).stdout).toBe('[{"b":1,"7":2,"b:1":3,"x":null}]\n')
+  })
+
+  test('shows the columns of a table also when there is no row', async () => {
+    expect((await sql('select id, price as p from orders where id = 0')).stdout).toBe('id  p\n')
+    expect((await sql('select id from orders where id = 0', '--json')).stdout).toBe('[]\n')
+  })
+
+  test('says where a query is wrong', async () => {
+    const { stderr, exitCode } = await sql("select * from orders where id == 'o-1' adn state = 'open'")
+    expect(stderr).toContain('"adn" at character 40')
+    expect(exitCode).toBe(2)
+  })
+
   test('prints the header of a CSV also when there is no row', async () => {
     const { stdout } = await sql('select id, price as p from orders where id = 0', '--csv')
     expect(stdout).toBe('id,p\n')

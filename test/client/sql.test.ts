@@ -280,6 +280,164 @@ describe('nothing is written', () => {
   })
 })
 
+describe('INVALID_QUERY says where', () => {
+  test.each([
+    ['select * frmo things', '"frmo" at character 10'],
+    ['select * from things where', 'at its end'],
+    ['select n,\n  from things', '"from" at line 2, character 3'],
+    ['select absent from things', '"absent" at character 8'],
+    ['select t.absent from things t', '"t.absent" at character 10'],
+    ['explain select nowhere.x', '"nowhere.x" at character 24'],
+    ['select abs(1, 2)', 'arguments to function "abs" at character 8'],
+    ['select sum(1) from things where sum(n) > 1', '"sum" at character 8 or character 33'],
+    ["-- it's\nselect 1 +* 2", '"*" at line 2, character 11'],
+    ["select '\u{1f600}', absent", '"absent" at character 13'],
+    ['select ?, ? from things', '2 placeholder(s) and was given 0'],
+    ['pragma table_info(things)', 'SELECT * FROM pragma_table_info(?)'],
+    ['  ; ', 'it is empty'],
+  ])('%s: %s', async (text, words) => {
+    expect((await failureOf(store.sql(text))).message).toContain(words)
+  })
+
+  const marker = 'marker4711'
+  test.each([
+    ['a text out of place', `select 1 '${marker}' '${marker}'`, 'at character 10 or character 23'],
+    ['a name in quotes', `select 1 where "${marker}" "${marker}"`, 'at character 16 or character 29'],
+    ['a name in brackets', `select [${marker}] from things`, 'no such column.'],
+    ['a quote in a comment before it', `-- don't "\nselect [${marker}] from things where n = 'x'`, 'no such column.'],
+    ['a quote that never ends', `select 1 where n = '${marker}`, 'the quote at character 20'],
+    ['a number', `select 1 2${marker}`, 'at character 10'],
+    ['a table in quotes', `select * from "${marker}"`, 'no such table.'],
+    ['a table of another file', `select * from "${marker}".'${marker}'`, 'no such table.'],
+  ])('by its place alone for %s', async (_, text, words) => {
+    const error = await failureOf(store.sql(text))
+    expect(error).toMatchObject({ code: 'INVALID_QUERY', message: expect.stringContaining(words) })
+    expect(JSON.stringify([error.message, error.details, error.stack])).not.toContain(marker)
+  })
+})
+
+describe('integers beyond 2^53', () => {
+  const wide = '9007199254740993'
+
+  test.each([
+    [wide, 'select 9007199254740993 as n'],
+    ['-9223372036854775808', 'select -9223372036854775808 as n'],
+    ['9223372036854775807', 'select 9223372036854775807 as n'],
+    ['1152921504606846976', 'select 1 << 60 as n'],
+  ])('%s is refused, with the name of its column, and comes whole as text', async (digits, text) => {
+    const error = await failureOf(store.sql(text))
+    expect(error).toMatchObject({ code: 'INVALID_QUERY', details: { position: 1, column: 'n' } })
+    expect(error.message).toContain('CAST(n AS TEXT)')
+    expect(error.message).not.toContain(digits)
+    expect(await store.sql(text, [], { wideIntegers: 'text' })).toEqual([{ n: digits }])
+    expect(await store.sql(`select cast(n as text) n from (${text})`)).toEqual([{ n: digits }])
+  })
+
+  test('what a number shows as it is stays a number', async () => {
+    const rows = await store.sql(
+      'select 9007199254740991 a, -9007199254740991 b, 1700000000000000000 c, 9007199254740992 d, 1e20 e, 9007199254740993.0 f',
+    )
+    expect(rows).toEqual([{ a: 9007199254740991, b: -9007199254740991, c: 17e17, d: 2 ** 53, e: 1e20, f: 2 ** 53 }])
+  })
+
+  test('a time in nanoseconds that a document holds comes back as it was written', async () => {
+    const ns = Number('1732190400123456789')
+    await store.things.put({ id: 'ns', n: ns })
+    expect(await store.sql('select n from things where id = ?', ['ns'])).toEqual([{ n: ns }])
+    await store.things.delete('ns')
+  })
+
+  test('in the midst of other rows: the same order, types and parameters', async () => {
+    const text = `select column1 n, typeof(column1) t, column2 "1", ? p from (values (${wide}, 'x'), (1, x'00ff'), (1e18, null), ('${wide}', 2.5)) order by column2 is null, n`
+    const rows = await store.sql(text, [true], { wideIntegers: 'text' })
+    expect(rows).toEqual([
+      { n: 1, t: 'integer', 1: new Uint8Array([0, 255]), p: 1 },
+      { n: wide, t: 'integer', 1: 'x', p: 1 },
+      { n: wide, t: 'text', 1: 2.5, p: 1 },
+      { n: 1e18, t: 'real', 1: null, p: 1 },
+    ])
+  })
+
+  test('that change with every look are judged by what is returned', async () => {
+    const { rows } = await store.sqlTable(
+      'with recursive i(x) as (select 1 union all select x + 1 from i limit 500) select random() r from i',
+      [],
+      { wideIntegers: 'text' },
+    )
+    for (const [value] of rows) {
+      const digits = String(value)
+      expect(BigInt(digits) >= -(2n ** 63n) && BigInt(digits) < 2n ** 63n).toBe(true)
+      if (typeof value === 'number') expect(String(Number(digits))).toBe(digits)
+    }
+    expect(rows).toHaveLength(500)
+  })
+
+  test('a column whose name may be a value is told by its position', async () => {
+    const error = await failureOf(store.sql(`select 1, ${wide}`))
+    expect(error).toMatchObject({ message: expect.stringContaining('Column 2 holds'), details: { position: 2 } })
+    expect(error.message).not.toContain(wide)
+    const quoted = await failureOf(store.sql(`select ${wide} as "marker4711"`))
+    expect(quoted.message).not.toContain('marker4711')
+  })
+
+  test('no more rows than the bound, also when the query is run twice', async () => {
+    const text = `select ${wide} n union all select 1`
+    expect(await codeOf(store.sql(text, [], { maxRows: 1, wideIntegers: 'text' }))).toBe('RESULT_TOO_LARGE')
+    expect(await codeOf(store.sql(text, [], { wideIntegers: 'bigint' as never }))).toBe('INVALID_ARGUMENT')
+  })
+})
+
+describe('sqlTable', () => {
+  test('names the columns of an empty result', async () => {
+    expect(await store.sqlTable('select id, n as "x y", 5 from things where id = ?', ['nobody'])).toEqual({
+      columns: ['id', 'x y', '5'],
+      rows: [],
+    })
+  })
+
+  test('keeps the order of columns whose names are numbers', async () => {
+    const text = `select 'a' "x", 'b' "2", 'c' "0", 'd' "y", 'e' "10"`
+    const columns = ['x', '2', '0', 'y', '10']
+    expect(await store.sqlTable(text)).toEqual({ columns, rows: [['a', 'b', 'c', 'd', 'e']] })
+    expect(await store.sqlTable(`${text} where 0`)).toEqual({ columns, rows: [] })
+    expect(await store.sqlTable('values (1, 2)')).toEqual({ columns: ['column1', 'column2'], rows: [[1, 2]] })
+  })
+
+  test('gives two columns of one name both', async () => {
+    expect(await store.sqlTable(`select 1 a, 2 a, 3 "1", 4 "1" limit 1`)).toEqual({
+      columns: ['a', 'a:1', '1', '1:1'],
+      rows: [[1, 2, 3, 4]],
+    })
+    const { columns, rows } = await store.sqlTable('select * from things a join things b on a.id = b.id order by a.id')
+    expect(new Set(columns).size).toBe(columns.length)
+    expect(rows[0]).toHaveLength(columns.length)
+  })
+
+  test('with exact integers, in a column named by a number', async () => {
+    expect(await store.sqlTable('select 1 a, 9007199254740993 "0"', [], { wideIntegers: 'text' })).toEqual({
+      columns: ['a', '0'],
+      rows: [[1, '9007199254740993']],
+    })
+  })
+
+  test.each([
+    ['explain query plan select 1', ['id', 'parent', 'notused', 'detail']],
+    ['explain select 1', ['addr', 'opcode', 'p1', 'p2', 'p3', 'p4', 'p5', 'comment']],
+    ['select * from pragma_user_version', ['user_version']],
+    ["select * from pragma_table_info('nowhere')", ['cid', 'name', 'type', 'notnull', 'dflt_value', 'pk']],
+  ])('takes %s', async (text, columns) => {
+    expect((await store.sqlTable(text)).columns).toEqual(columns)
+  })
+
+  test('refuses what sql refuses', async () => {
+    expect(await codeOf(store.sqlTable('delete from main.things'))).toBe('INVALID_QUERY')
+    expect(await codeOf(store.sqlTable('select 1) -- '))).toBe('INVALID_QUERY')
+    expect(await codeOf(store.sqlTable('values (1), (2)', [], { maxRows: 1 }))).toBe('RESULT_TOO_LARGE')
+    expect(await codeOf(store.sqlTable('select ?', [1n as never]))).toBe('INVALID_ARGUMENT')
+    expect(await store.sqlTable('select 1 a where 0', [], { maxRows: 0 })).toEqual({ columns: ['a'], rows: [] })
+  })
+})
+
 describe('RESULT_TOO_LARGE', () => {
   const series = (rows: number) =>
     `with recursive n(i) as (select 1 union all select i + 1 from n limit ${rows}) select i from n`

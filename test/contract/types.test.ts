@@ -15,6 +15,7 @@ import {
   type JsonValue,
   openStore,
   type SqlRow,
+  type SqlTable,
   type Store,
   StoreError,
   type StoreErrorCode,
@@ -331,6 +332,7 @@ describe('sql', () => {
     onlyTypes((store) => {
       expectTypeOf(store.sql('select 1')).resolves.toEqualTypeOf<SqlRow[]>()
       expectTypeOf(store.sql<{ n: number }>('select 1 n')).resolves.toEqualTypeOf<{ n: number }[]>()
+      expectTypeOf(store.sqlTable('select 1')).resolves.toEqualTypeOf<SqlTable>()
       store.sql('select ?, ?, ?, ?', ['a', 1, true, null])
       // @ts-expect-error not a value of SQL
       store.sql('select ?', [new Date()])
