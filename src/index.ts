@@ -112,6 +112,7 @@ export type {
   SqlValue,
   WideIntegers,
   WorkerStatus,
+  YearlyFileStatus,
 } from './protocol/methods.ts'
 export {
   isStoreError,

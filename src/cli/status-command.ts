@@ -44,7 +44,7 @@ async function sizesOf(
 async function status(session: Session, measures: boolean): Promise<void> {
   const { terminal } = session
   await withReader(session, async (store) => {
-    const { dir, storeId, files, migrations, audit, disk, growth } = await store.status()
+    const { dir, storeId, files, yearlyFiles, migrations, audit, disk, growth } = await store.status()
     const sizes = await sizesOf(store, files, growth, measures)
     const bytesOf = new Map(sizes?.collections.map(({ name, bytes }) => [name, bytes]))
     const collections: CollectionLine[] = []
@@ -68,6 +68,7 @@ async function status(session: Session, measures: boolean): Promise<void> {
       freeBytes,
       walBytes,
     }))
+    const ofYears = yearlyFiles.map((file) => ({ ...file, freeBytes: null }))
     if (terminal.isJson) {
       await terminal.writeJson({
         dir,
@@ -75,7 +76,7 @@ async function status(session: Session, measures: boolean): Promise<void> {
         version,
         owner,
         keyring,
-        files: fileSizes,
+        files: [...fileSizes, ...ofYears],
         audit,
         disk,
         growth: { bytesPerDay, daysUntilDiskFull },
@@ -100,10 +101,10 @@ async function status(session: Session, measures: boolean): Promise<void> {
     await writeColumns(
       terminal,
       ['file', 'size', 'free in it', 'log'],
-      fileSizes.map((file) => [
+      [...fileSizes, ...ofYears].map((file) => [
         file.name,
         byteSize(file.databaseBytes),
-        byteSize(file.freeBytes),
+        file.freeBytes === null ? '' : byteSize(file.freeBytes),
         byteSize(file.walBytes),
       ]),
     )

@@ -20,16 +20,15 @@ export function storeMetrics(source: MetricsSource): string {
 }
 
 function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
-  const { files, disk, lastCheck, growth, maintenance, audit, archive, lastBackupAtMs } = status
+  const { files, yearlyFiles, disk, lastCheck, growth, maintenance, audit, archive, lastBackupAtMs } = status
   return [
     gauge('holdfast_store_info', 'Always 1; its labels name the store and how it was opened.', [
       { labels: { store_id: status.storeId, mode: isOwner ? 'owner' : 'read-only' }, value: 1 },
     ]),
-    gauge(
-      'holdfast_database_bytes',
-      'Size of a database file.',
-      perFile(files, (file) => file.databaseBytes),
-    ),
+    gauge('holdfast_database_bytes', 'Size of a database file.', [
+      ...perFile(files, (file) => file.databaseBytes),
+      ...yearlyFiles.map(({ name, databaseBytes }) => ({ labels: { file: name }, value: databaseBytes })),
+    ]),
     gauge(
       'holdfast_wal_bytes',
       'Size of a write-ahead log; about 8 MiB is normal.',

@@ -183,6 +183,14 @@ export interface FileStatus {
   readonly commitLatency: LatencyCounts
 }
 
+/** Closed trades of a year, in a file of its own. */
+export interface YearlyFileStatus {
+  /** From the store directory. */
+  readonly name: string
+  readonly databaseBytes: number
+  readonly walBytes: number
+}
+
 export interface DiskSpace {
   /** What this user may still write. */
   readonly freeBytes: number
@@ -202,6 +210,8 @@ export interface WorkerStatus {
   /** Null without continuous archiving. */
   readonly archive: ArchiveStatus | null
   readonly files: Readonly<Record<DatabaseFile, FileStatus>>
+  /** Ascending by year. */
+  readonly yearlyFiles: readonly YearlyFileStatus[]
   readonly readsActive: number
   readonly readsWaiting: number
   /** Of reads since the worker started, with the wait for their turn. */

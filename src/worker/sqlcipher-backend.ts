@@ -65,6 +65,7 @@ import { readGrowth } from './maintenance/growth.ts'
 import { LastBackup } from './maintenance/last-backup.ts'
 import { Maintenance } from './maintenance/maintenance.ts'
 import { measureSizes } from './maintenance/sizes.ts'
+import { yearlyFileSizes } from './maintenance/yearly-file-sizes.ts'
 import { MaintenanceLock } from './maintenance-lock.ts'
 import { readMigrations } from './migration-files.ts'
 import {
@@ -725,10 +726,11 @@ class SqlcipherBackend implements Backend {
   }
 
   get #checked(): CheckedStore {
-    const { dir, files, archiver } = this.#parts
+    const { dir, files, archiver, tradeArchive } = this.#parts
     return {
       dir,
       files,
+      tradeArchive,
       verifyAudit: () => this.#auditReader.verify(null),
       archiveStatus: () => archiver?.status ?? null,
     }
@@ -769,6 +771,7 @@ class SqlcipherBackend implements Backend {
     return {
       archive: this.#parts.archiver?.status ?? null,
       files: { state: await this.#file('state').status(), market: await this.#file('market').status() },
+      yearlyFiles: await yearlyFileSizes(dir),
       readsActive: readSlots.active,
       readsWaiting: readSlots.waiting,
       readLatency: readSlots.latency,

@@ -16,38 +16,52 @@ import type { DatabaseFile } from '../../schema/database-file.ts'
 import { DriverError } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { quoteName } from '../quote.ts'
+import { databasePath, storeDatabases } from '../store-files.ts'
+import type { TradeArchive } from '../trade-archive/trade-archive.ts'
 import { archiveFindings } from './archive-findings.ts'
-import { databaseFindings } from './database-findings.ts'
+import { contentFindings, logFindings } from './database-findings.ts'
 import { directoryFindings, openModes } from './directory-findings.ts'
 import { overdueKeyFindings } from './key-findings.ts'
+import { yearlyFindings } from './yearly-findings.ts'
 
 export interface CheckedStore {
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly verifyAudit: () => Promise<AuditVerification>
+  readonly tradeArchive: TradeArchive
   readonly archiveStatus: () => ArchiveStatus | null
 }
 
 /** What can't be derived from anything else. Beside it nothing is touched: every write makes a rescue harder. */
-const BEYOND_REPAIR: ReadonlySet<FindingCode> = new Set(['PAGE_DAMAGED', 'STRUCTURE_DAMAGED', 'LOG_DAMAGED'] as const)
+const BEYOND_REPAIR: ReadonlySet<FindingCode> = new Set([
+  'PAGE_DAMAGED',
+  'STRUCTURE_DAMAGED',
+  'LOG_DAMAGED',
+  'DATABASE_MISSING',
+  'DATABASE_OUTDATED',
+] as const)
 
 const ANY_AGE: CheckRequest = { maxKeyAgeMs: null }
 
 export async function checkStore(
-  { dir, files, verifyAudit, archiveStatus }: CheckedStore,
+  { dir, files, verifyAudit, tradeArchive, archiveStatus }: CheckedStore,
   { maxKeyAgeMs }: CheckRequest = ANY_AGE,
 ): Promise<CheckFinding[]> {
   const findings: CheckFinding[] = []
   const statuses: Record<string, FileStatus> = {}
   for (const [name, file] of files) {
-    findings.push(...(await databaseFindings(dir, file)))
+    const path = databasePath(dir, name)
+    const database = { subject: `${name}.db`, path, query: (sql: string) => file.readers.query(sql, []) }
+    findings.push(...(await logFindings(dir, database)), ...(await contentFindings(database)))
     statuses[name] = await file.status()
   }
   // What is behind a page that can't be decrypted can't be verified.
   const canRead = !findings.some(({ code }) => code === 'PAGE_DAMAGED')
+  const queryState = (sql: string) => (files.get('state') as FileBackend).readers.query(sql, [])
   return [
     ...findings,
     ...(canRead ? auditFindings(await verifyAudit()) : []),
+    ...(canRead ? await yearlyFindings({ dir, tradeArchive, queryState }) : []),
     ...(await directoryFindings(dir, statuses)),
     ...(maxKeyAgeMs === null ? [] : await overdueKeyFindings(dir, maxKeyAgeMs)),
     ...archiveFindings(archiveStatus()),
@@ -105,13 +119,18 @@ function isIndex(code: FindingCode): boolean {
   return code === 'INDEX_DAMAGED' || code === 'SEARCH_INDEX_DAMAGED'
 }
 
-async function repairOne({ dir, files }: CheckedStore, { code, subject }: CheckFinding): Promise<void> {
+async function repairOne({ dir, files, tradeArchive }: CheckedStore, { code, subject }: CheckFinding): Promise<void> {
   if (isIndex(code)) {
     const [database = '', name = ''] = subject.split(/: (.*)/s)
-    const { committer } = files.get(database.replace(/\.db$/, '') as DatabaseFile) as FileBackend
+    const backend = files.get(database.replace(/\.db$/, '') as DatabaseFile)
     const table = quoteName(name)
     const sql = code === 'INDEX_DAMAGED' ? `REINDEX ${table}` : `INSERT INTO ${table} (${table}) VALUES ('rebuild')`
-    await committer?.maintain((connection) => connection.exec(sql)).catch(leaveToTheCheck)
+    const yearly = (await storeDatabases(dir)).find(({ relativePath }) => relativePath === database)
+    const repairing =
+      backend === undefined && yearly !== undefined
+        ? tradeArchive.exec(yearly, sql)
+        : backend?.committer?.maintain((connection) => connection.exec(sql))
+    await repairing?.catch(leaveToTheCheck)
   } else if (code === 'MODE_TOO_OPEN') {
     for await (const { path, wanted } of openModes(subject)) if (path === subject) await chmod(path, wanted)
   } else {

@@ -2,28 +2,30 @@
 import type { CheckFinding } from '../../protocol/check-finding.ts'
 import { isStoreError } from '../../protocol/store-error.ts'
 import type { Row } from '../driver.ts'
-import type { FileBackend } from '../file-backend.ts'
 import { readOwner } from '../owner-lock.ts'
-import { databasePath } from '../store-files.ts'
 import { assertWalUndamaged } from '../wal-damage.ts'
 
 const RESTORE = 'Stop using the store, keep its directory aside and restore a copy.'
 /** A log is read while somebody may write it: what looks damaged has to look so again after this. */
 const SECOND_LOOK_MS = 250
 
-export async function databaseFindings(dir: string, { file, readers }: FileBackend): Promise<CheckFinding[]> {
-  const subject = `${file}.db`
-  const log = await logFindings(dir, file)
-  const pages = await damagedPages(readers)
+export interface CheckedDatabase {
+  /** What findings call it: its path from the store directory. */
+  readonly subject: string
+  readonly path: string
+  readonly query: (sql: string) => Promise<Row[]>
+}
+
+/** What its pages hold. */
+export async function contentFindings({ subject, query }: CheckedDatabase): Promise<CheckFinding[]> {
+  const pages = await damagedPages(query)
   if (pages.length > 0) {
     // What is behind a page that can't be decrypted can't be looked at.
-    const findings = pages.map((text) => finding('PAGE_DAMAGED', subject, `page authentication failed: ${text}`))
-    return [...log, ...findings]
+    return pages.map((text) => finding('PAGE_DAMAGED', subject, `page authentication failed: ${text}`))
   }
   return [
-    ...log,
-    ...(await structureFindings(subject, readers)),
-    ...(await readers.query('PRAGMA foreign_key_check', [])).map((row) =>
+    ...(await structureFindings(subject, query)),
+    ...(await query('PRAGMA foreign_key_check')).map((row) =>
       finding(
         'REFERENCE_BROKEN',
         subject,
@@ -38,26 +40,29 @@ export async function databaseFindings(dir: string, { file, readers }: FileBacke
  * The pages are read past SQLite's locks, so one that a checkpoint is writing at that moment may be read half old and
  * half new. Damage stays: it is there the second time, too.
  */
-async function damagedPages(readers: FileBackend['readers']): Promise<string[]> {
+async function damagedPages(query: CheckedDatabase['query']): Promise<string[]> {
   const look = async () =>
-    (await readers.query('PRAGMA cipher_integrity_check', [])).map((row) => String(row.cipher_integrity_check))
+    (await query('PRAGMA cipher_integrity_check')).map((row) => String(row.cipher_integrity_check))
   const first = await look()
   if (first.length === 0) return []
   const second = new Set(await look())
   return first.filter((text) => second.has(text))
 }
 
-async function logFindings(dir: string, file: FileBackend['file']): Promise<CheckFinding[]> {
+export async function logFindings(
+  dir: string,
+  { subject, path }: Pick<CheckedDatabase, 'subject' | 'path'>,
+): Promise<CheckFinding[]> {
   // With this durability commits may reach the disk out of order: a torn end can't be told from damage.
   if ((await readOwner(dir))?.durability === 'normal') return []
-  const path = `${databasePath(dir, file)}-wal`
-  if (!(await isLogDamaged(path))) return []
+  const log = `${path}-wal`
+  if (!(await isLogDamaged(log))) return []
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS))
-  if (!(await isLogDamaged(path))) return []
+  if (!(await isLogDamaged(log))) return []
   return [
     finding(
       'LOG_DAMAGED',
-      `${file}.db-wal`,
+      `${subject}-wal`,
       'the log is damaged in the middle: durable writes stand behind the damage and can not be read',
       'Keep the directory aside and restore a copy; or move the log aside and go on with the state before it.',
     ),
@@ -84,8 +89,8 @@ const SEARCH_PROBLEM =
  * `integrity_check` stops after 100 problems, so those of an index may hide worse; `quick_check` does not compare indexes
  * row by row. When all that both say is about indexes, the tables are whole, and what differs is made anew from them.
  */
-async function structureFindings(subject: string, readers: FileBackend['readers']): Promise<CheckFinding[]> {
-  const problems = textsOf(await readers.query('PRAGMA integrity_check', []), 'integrity_check')
+async function structureFindings(subject: string, query: CheckedDatabase['query']): Promise<CheckFinding[]> {
+  const problems = textsOf(await query('PRAGMA integrity_check'), 'integrity_check')
   if (problems.length === 0) return []
   const indexes = new Set<string>()
   const searches = new Set<string>()
@@ -97,7 +102,7 @@ async function structureFindings(subject: string, readers: FileBackend['readers'
     else if (search !== null) searches.add((search[1] ?? search[2]) as string)
     else others.push(problem)
   }
-  const quick = textsOf(await readers.query('PRAGMA quick_check', []), 'quick_check')
+  const quick = textsOf(await query('PRAGMA quick_check'), 'quick_check')
   const repairable =
     others.length === 0 && quick.every((problem) => INDEX_PROBLEM.test(problem) || SEARCH_PROBLEM.test(problem))
   const remedy = repairable ? 'holdfast check --repair builds it anew from its table.' : RESTORE

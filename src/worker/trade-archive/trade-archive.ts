@@ -10,8 +10,9 @@ import type { Committer } from '../committer.ts'
 import type { Connection, Row } from '../driver.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
 import type { MaintenanceLock } from '../maintenance-lock.ts'
+import { ReadPool } from '../read-pool.ts'
 import type { ReadSlots } from '../read-slots.ts'
-import { databasePath } from '../store-files.ts'
+import { databasePath, type StoreDatabase } from '../store-files.ts'
 import type { MovedSpecs } from './archive-plan.ts'
 import { ArchivedReads } from './archived-reads.ts'
 import { TradeMover } from './trade-mover.ts'
@@ -82,6 +83,23 @@ export class TradeArchive {
     return await running
   }
 
+  /** Readers of one yearly file by itself, for the caller to close: what a check needs. */
+  readersOf(database: StoreDatabase): ReadPool {
+    return new ReadPool(this.#options.readSlots, () =>
+      this.#openDatabase(database, this.#options.committer === null ? 'read-only' : 'read-write'),
+    )
+  }
+
+  /** Runs SQL on one yearly file by itself: what a repair needs. */
+  async exec(database: StoreDatabase, sql: string): Promise<void> {
+    const connection = await this.#openDatabase(database, 'read-write')
+    try {
+      await connection.exec(sql)
+    } finally {
+      await connection.close()
+    }
+  }
+
   /** Closes the readers of the yearly files until the next read: what a change of their keys needs. */
   async closeReaders(): Promise<void> {
     await this.#reads.close()
@@ -108,9 +126,17 @@ export class TradeArchive {
   }
 
   async #openState(mode: 'read-only' | 'read-write'): Promise<Connection> {
-    const { driver, dir, keyOf } = this.#options
-    return await withSecret(keyOf({ keyPurpose: 'database:state' }), (key) =>
-      openKeyedDatabase(driver, databasePath(dir, 'state'), {
+    const path = databasePath(this.#options.dir, 'state')
+    return await this.#openDatabase({ path, keyPurpose: 'database:state' }, mode)
+  }
+
+  async #openDatabase(
+    { path, keyPurpose }: Pick<StoreDatabase, 'path' | 'keyPurpose'>,
+    mode: 'read-only' | 'read-write',
+  ): Promise<Connection> {
+    const { driver, keyOf } = this.#options
+    return await withSecret(keyOf({ keyPurpose }), (key) =>
+      openKeyedDatabase(driver, path, {
         key,
         mode,
         role: 'reader',
