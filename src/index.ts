@@ -68,8 +68,19 @@ export type {
   StoreStats,
   StoreStatus,
 } from './client/store.ts'
+export {
+  type AddKeyOptions,
+  type DataKeyRotation,
+  type KeyringOperations,
+  type OpenKeyringOptions,
+  openKeyring,
+  type RotateDataKeyOptions,
+  type RotatePasswordOptions,
+  type StoreKeys,
+} from './client/store-keys.ts'
 export type { SyncCollection, SyncScope } from './client/sync-store.ts'
 export type { TransactionCollection, TransactionScope } from './client/transaction.ts'
+export type { UnlockCommand } from './client/unlock-command.ts'
 export type { ArchiveStatus, RestoredMoment, StandbyStatus } from './protocol/archive.ts'
 export type {
   AuditEntry,
@@ -91,6 +102,7 @@ export type {
   VerifyBackupResult,
 } from './protocol/backup.ts'
 export { type CheckFinding, FINDING_CODES, type FindingCode, type RepairResult } from './protocol/check-finding.ts'
+export type { KeyringInfo, KeyslotInfo, KeyslotKind, RawDatabaseKey, RotationProgress } from './protocol/keys.ts'
 export type { LatencyCounts } from './protocol/latency-histogram.ts'
 export type {
   CollectionSize,

@@ -14,6 +14,7 @@ import { addGetCommand } from './get-command.ts'
 import { addImportCommand } from './import-command.ts'
 import { addInitCommand } from './init-command.ts'
 import { Interruption } from './interruption.ts'
+import { addKeyCommand } from './key-command.ts'
 import { addListCommand } from './list-command.ts'
 import { addMaintainCommand } from './maintain-command.ts'
 import { addMigrateCommand } from './migrate-command.ts'
@@ -64,6 +65,10 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
     .addOption(new Option('--dir <dir>', 'the store directory').env('HOLDFAST_DIR').default('./state'))
     .option('--json', 'print JSON, for programs')
     .option('--password-file <file>', 'a file that holds the password')
+    .option(
+      '--unlock-command <command>',
+      'a program that prints the key, or a JSON array of it and its arguments; sh:… for a shell',
+    )
     .addHelpText('after', HELP)
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: () => undefined })
@@ -85,6 +90,7 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addMigrateCommand(program, session)
   addRestoreArchiveCommand(program, session)
   addStandbyCommand(program, session)
+  addKeyCommand(program, session)
   addServeMetricsCommand(program, session)
   addBackupCommand(program, session)
   addRestoreCommand(program, session)

@@ -5,6 +5,7 @@
 import { type OpenStoreOptions, openStore, type Store } from '../index.ts'
 import { findPassword } from './password.ts'
 import type { Session } from './session.ts'
+import { parseUnlockCommand } from './unlock-command-option.ts'
 
 export async function withReader<T>(session: Session, use: (store: Store) => Promise<T>): Promise<T> {
   return await withStore(session, { readOnly: true, create: false }, use)
@@ -41,12 +42,15 @@ export async function withStore<T>(
 }
 
 async function open(session: Session, options: Omit<OpenStoreOptions, 'dir' | 'password'>): Promise<Store> {
+  const { dir, unlockCommand } = session.options
+  if (unlockCommand !== undefined)
+    return await openStore({ ...options, dir, unlockCommand: parseUnlockCommand(unlockCommand) })
   const creates = options.create === true
   const password = await findPassword(session, creates ? 'create' : 'open')
   try {
     return await openStore({
       ...options,
-      dir: session.options.dir,
+      dir,
       ...(password === undefined ? {} : { password }),
     })
   } finally {

@@ -63,7 +63,7 @@ async function askOnce(prompt: HiddenPrompt, { options }: Session): Promise<Uint
   return given(await prompt.ask(`Password of ${options.dir}: `))
 }
 
-async function askTwice(prompt: HiddenPrompt): Promise<Uint8Array> {
+export async function askTwice(prompt: HiddenPrompt): Promise<Uint8Array> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const first = given(await prompt.ask('New password (12 characters at least, 20 advised): '))
     const second = given(await prompt.ask('The same once more: '))

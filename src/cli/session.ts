@@ -6,6 +6,7 @@ export interface GlobalOptions {
   readonly dir: string
   readonly json?: boolean
   readonly passwordFile?: string
+  readonly unlockCommand?: string
 }
 
 export interface Session {

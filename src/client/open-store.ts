@@ -19,6 +19,7 @@ import type { Document } from './document-query.ts'
 import { forgetPasswordVariable, readPassword } from './password-source.ts'
 import { HoldfastStore, type Store } from './store.ts'
 import { StoreCore } from './store-core.ts'
+import { runUnlockCommand, type UnlockCommand } from './unlock-command.ts'
 import { builtInMigrationsUrl } from './worker-entry-url.ts'
 import { WorkerSupervisor } from './worker-supervisor.ts'
 
@@ -28,6 +29,8 @@ export interface OpenStoreOptions<C extends Readonly<Record<string, AnyCollectio
   readonly dir: string
   /** Default: `HOLDFAST_PASSWORD`, else the content of the file named by `HOLDFAST_PASSWORD_FILE`. */
   readonly password?: string | Uint8Array
+  /** Instead of a password: a program that prints the key, such as a KMS tool. Never run by a shell unless you ask for one. */
+  readonly unlockCommand?: UnlockCommand
   /** Your own collections, by the property they get on the store. */
   readonly collections?: C
   /** A folder of your own numbered SQL files, applied after the built-in ones. */
@@ -61,6 +64,9 @@ const intervalMs = limit.max(2_147_483_647)
 const optionsSchema = z.strictObject({
   dir: z.string().min(1),
   password: z.union([z.string(), z.instanceof(Uint8Array)]).optional(),
+  unlockCommand: z
+    .union([z.string().min(1), z.array(z.string()).min(1), z.strictObject({ shell: z.string().min(1) })])
+    .optional(),
   collections: z.record(z.string(), z.custom<AnyCollection>(isDefinition, 'not made by defineCollection')).optional(),
   migrations: z.string().min(1).optional(),
   durability: z.enum(['full', 'normal']).optional(),
@@ -106,7 +112,7 @@ export async function openStore<const C extends Readonly<Record<string, AnyColle
 ): Promise<Store<C>> {
   const checked = checkOptions(options)
   const states = collectionStates(checked.collections ?? {})
-  const password = readPassword(checked.password)
+  const password = await passwordFor(checked)
   let store: HoldfastStore | undefined
   let core: StoreCore | undefined
   const { supervisor, opened } = await WorkerSupervisor.start(
@@ -176,6 +182,12 @@ function scheduleOf(given: CheckedOptions['maintenance']): MaintenanceSchedule |
   return given === false ? null : { ...DEFAULT_SCHEDULE, ...definedOf(given ?? {}) }
 }
 
+async function passwordFor({ password, unlockCommand }: CheckedOptions): Promise<Uint8Array> {
+  if (unlockCommand === undefined) return readPassword(password)
+  if (password === undefined) return await runUnlockCommand(unlockCommand)
+  throw new StoreError('INVALID_ARGUMENT', 'openStore takes a password or an unlockCommand, not both.')
+}
+
 function definedOf<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as never
 }
@@ -230,6 +242,7 @@ const RESERVED_PROPERTIES = new Set([
   'restoredKeyringCopies',
   'appliedMigrations',
   'sync',
+  'keys',
   'then',
 ])
 

@@ -1,6 +1,7 @@
 /** An open store: its collections as properties, and what concerns all of them. */
 import type { BackupResult } from '../protocol/backup.ts'
 import type { CheckFinding, RepairResult } from '../protocol/check-finding.ts'
+import type { KeyslotInfo } from '../protocol/keys.ts'
 import type { MaintenanceResult, StoreSizes } from '../protocol/maintenance.ts'
 import type { SqlRequest, SqlRow, SqlTable, WideIntegers, WorkerStatus } from '../protocol/methods.ts'
 import { StoreError } from '../protocol/store-error.ts'
@@ -17,6 +18,13 @@ import type { QueueStats } from './commit-queue.ts'
 import { storeMetrics } from './metrics.ts'
 import { closeOnSignals, drainOnExit, forgetOnExit } from './process-exit.ts'
 import type { StoreCore } from './store-core.ts'
+import {
+  type DataKeyRotation,
+  keysOfStore,
+  type RotateDataKeyOptions,
+  type RotatePasswordOptions,
+  type StoreKeys,
+} from './store-keys.ts'
 import { StoreSyncCollection, SYNC_TIMEOUT_MS, type SyncScope } from './sync-store.ts'
 import { gatherTransaction, type TransactionScope } from './transaction.ts'
 
@@ -162,6 +170,18 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
    * for await (const trade of store.trades.stream({ orderBy: 'closedAt', includeArchived: true })) report(trade)
    */
   archiveTrades(options: ArchiveTradesOptions): Promise<ArchiveTradesResult>
+  /** Passwords, recovery keys, the data key: see `docs/keys.md`. */
+  readonly keys: StoreKeys
+  /** Puts another password in the place of the one the store was opened with; milliseconds at any size. */
+  rotatePassword(next: string | Uint8Array, options?: RotatePasswordOptions): Promise<KeyslotInfo>
+  /**
+   * Encrypts every database under a new data key while the store is at work: hot reads and accepted writes go on, and
+   * become durable when the file is done. Killed at any moment, the store opens with nothing lost, and goes on. Rejects
+   * with `DISK_FULL` before anything has changed, `BUSY_OPERATION`, `READ_ONLY`.
+   *
+   * @example await store.rotateDataKey({ onProgress: ({ bytesDone, bytesTotal }) => console.log(bytesDone / bytesTotal) })
+   */
+  rotateDataKey(options?: RotateDataKeyOptions): Promise<DataKeyRotation>
   /** Moves the write-ahead log into the database files and empties it. */
   checkpoint(): Promise<void>
   /**
@@ -212,6 +232,7 @@ export class HoldfastStore {
   readonly restoredKeyringCopies: readonly string[]
   readonly appliedMigrations: readonly string[]
   readonly sync: Readonly<Record<string, unknown>>
+  readonly keys: StoreKeys
   readonly #core: StoreCore
   readonly #audit: StoreAuditTrail
   readonly #states: ReadonlyMap<string, CollectionState>
@@ -236,6 +257,7 @@ export class HoldfastStore {
       sync[name] = new StoreSyncCollection(opened.core, state)
     }
     this.sync = Object.freeze(sync)
+    this.keys = keysOfStore(opened.core.supervisor, () => opened.core.assertOpen())
     drainOnExit(opened.core)
     this.#undoSignals = opened.closeOnSignals ? closeOnSignals(() => this.close()) : () => undefined
   }
@@ -344,6 +366,14 @@ export class HoldfastStore {
     const queue = this.#core.queue('state')
     await queue.settledThrough(queue.acceptedUnits)
     return await this.#core.supervisor.callOnce('archiveTrades', request)
+  }
+
+  async rotatePassword(next: string | Uint8Array, options?: RotatePasswordOptions): Promise<KeyslotInfo> {
+    return await this.keys.rotatePassword(next, options)
+  }
+
+  async rotateDataKey(options?: RotateDataKeyOptions): Promise<DataKeyRotation> {
+    return await this.keys.rotateDataKey(options)
   }
 
   async checkpoint(): Promise<void> {

@@ -3,6 +3,7 @@
  * session; reads that were under way are asked once more, and the commit queues find out what was applied. When
  * workers keep dying the store fails loudly instead of trying for ever.
  */
+import type { KeyOperation, KeyResult, RotateDataKeyResult } from '../protocol/keys.ts'
 import type { MethodName, OpenRequest, OpenResult, RequestOf, ResultOf } from '../protocol/methods.ts'
 import { isStoreError, StoreError } from '../protocol/store-error.ts'
 import { WorkerLink } from './worker-link.ts'
@@ -19,15 +20,16 @@ export interface SupervisorListener {
   onFailure(error: StoreError): void
 }
 
-export type OpenTemplate = Omit<OpenRequest, 'password' | 'session'>
+export type OpenTemplate = Omit<OpenRequest, 'password' | 'session' | 'keyring'>
 
 export class WorkerSupervisor {
   readonly #template: OpenTemplate
-  readonly #password: Uint8Array
+  #password: Uint8Array
   readonly #listener: SupervisorListener
   readonly #deaths: number[] = []
   #link: WorkerLink
   #session: number
+  #keyring: string
   #restarting: Promise<void> | undefined
   #failure: StoreError | undefined
   #closing = false
@@ -38,13 +40,14 @@ export class WorkerSupervisor {
     password: Uint8Array,
     listener: SupervisorListener,
     link: WorkerLink,
-    session: number,
+    opened: OpenResult,
   ) {
     this.#template = template
     this.#password = password
     this.#listener = listener
     this.#link = link
-    this.#session = session
+    this.#session = opened.session
+    this.#keyring = opened.keyring
     this.#watch(link)
   }
 
@@ -57,9 +60,9 @@ export class WorkerSupervisor {
     const link = await WorkerLink.start()
     try {
       // The message carries a copy, made as it is posted.
-      const opened = await link.call('open', { ...template, password, session: null })
+      const opened = await link.call('open', { ...template, password, session: null, keyring: null })
       return {
-        supervisor: new WorkerSupervisor({ ...template, create: false }, password, listener, link, opened.session),
+        supervisor: new WorkerSupervisor({ ...template, create: false }, password, listener, link, opened),
         opened,
       }
     } catch (error) {
@@ -93,6 +96,27 @@ export class WorkerSupervisor {
       await this.recovered()
       return await this.callOnce(method, ...request)
     }
+  }
+
+  /** A change of the keyring with the password at hand, which is another one after it when that was the change. */
+  async changeKeys(change: KeyOperation, actor: string): Promise<KeyResult> {
+    const next = change.operation === 'rotate-password' ? Uint8Array.from(change.next) : undefined
+    const { dir } = this.#template
+    const result = await this.callOnce('keys', { dir, password: this.#password, actor, change })
+    const isStillOpen = result.slots.some(({ id }) => id === result.openedSlot)
+    if (next !== undefined && !isStillOpen) {
+      this.#password.fill(0)
+      this.#password = next
+    } else next?.fill(0)
+    // Who removes the own way in keeps the keyring that it was in, to take over with.
+    if (isStillOpen || change.operation !== 'remove') this.#keyring = result.keyring
+    return result
+  }
+
+  async rotateDataKey(actor: string): Promise<RotateDataKeyResult> {
+    const result = await this.callOnce('rotateDataKey', { password: this.#password, actor })
+    this.#keyring = result.keyring
+    return result
   }
 
   callSync<M extends MethodName>(method: M, timeoutMs: number, ...request: RequestOf<M>): ResultOf<M> {
@@ -151,7 +175,12 @@ export class WorkerSupervisor {
   async #reopen(): Promise<void> {
     const link = await WorkerLink.start()
     try {
-      await link.call('open', { ...this.#template, password: this.#password, session: this.#session })
+      await link.call('open', {
+        ...this.#template,
+        password: this.#password,
+        session: this.#session,
+        keyring: this.#keyring,
+      })
     } catch (error) {
       await link.terminate()
       throw error

@@ -30,6 +30,14 @@ import type {
 } from './backup.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
 import type { CheckFinding, CheckRequest, FindingCode, RepairRequest, RepairResult } from './check-finding.ts'
+import type {
+  KeyRequest,
+  KeyResult,
+  KeyringInfo,
+  RotateDataKeyRequest,
+  RotateDataKeyResult,
+  RotationProgress,
+} from './keys.ts'
 import type { LatencyCounts } from './latency-histogram.ts'
 import type {
   Growth,
@@ -67,6 +75,8 @@ export interface OpenRequest {
   /** `rehearse` runs pending migrations, rolls them back and then refuses like `refuse`. */
   readonly migrate: 'apply' | 'refuse' | 'rehearse'
   readonly session: number | null
+  /** The keyring as it was when `password` last opened it, for a worker that takes over; null at the first open. */
+  readonly keyring: string | null
   readonly maintenance: MaintenanceSchedule | null
   /** Continuous archiving; null without. */
   readonly archive: ArchiveSettings | null
@@ -74,6 +84,8 @@ export interface OpenRequest {
 
 export interface OpenResult {
   readonly storeId: string
+  /** Serialized; ciphertext throughout. */
+  readonly keyring: string
   readonly created: boolean
   readonly session: number
   readonly appliedMigrations: readonly string[]
@@ -218,6 +230,8 @@ export interface WorkerStatus {
   readonly readLatency: LatencyCounts
   readonly disk: DiskSpace
   readonly lastCheck: LastCheck | null
+  /** What the keyring says of itself, without its secrets, and how far a rotation of the data key has come. */
+  readonly keys: KeyringInfo & { readonly rotation: RotationProgress | null }
   readonly maintenance: MaintenanceStatus
   /** As the audit trail has it; null when no backup is recorded. */
   readonly lastBackupAtMs: number | null
@@ -259,6 +273,10 @@ export interface StoreWorkerMethods {
   auditVerify(request: { readonly head: string | null }): Promise<AuditVerification>
   auditNote(request: AuditNoteRequest): Promise<void>
   archiveTrades(request: ArchiveTradesRequest): Promise<ArchiveTradesResult>
+  /** Changes of the keyring; needs no open store. */
+  keys(request: KeyRequest): Promise<KeyResult>
+  rotateDataKey(request: RotateDataKeyRequest): Promise<RotateDataKeyResult>
+  rotationProgress(): Promise<RotationProgress | null>
   checkpoint(): Promise<void>
   check(request: CheckRequest): Promise<readonly CheckFinding[]>
   repair(request: RepairRequest): Promise<RepairResult>

@@ -7,5 +7,5 @@ export type TargetMethod = 'backupProgress' | 'listBackups' | 'verifyBackup' | '
 /** What a worker does with an archive, without a store. */
 export type ArchiveMethodName = 'follow' | 'followed' | 'unfollow' | 'restoreMoment'
 
-/** A backend answers every method of the protocol but `open`, which makes it, `halt`, which is the thread's, and those. */
-export type Backend = Omit<StoreWorkerMethods, 'open' | 'halt' | TargetMethod | ArchiveMethodName>
+/** A backend answers every method of the protocol but `open`, which makes it, `keys`, which needs none, `halt`, which is the thread's, and those. */
+export type Backend = Omit<StoreWorkerMethods, 'open' | 'keys' | 'halt' | TargetMethod | ArchiveMethodName>

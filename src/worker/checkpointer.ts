@@ -49,6 +49,7 @@ export interface CheckpointerStatus {
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions
+  #connection: Connection
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> = Promise.resolve()
   #commitsSeen = 0
@@ -57,6 +58,7 @@ export class Checkpointer {
 
   constructor(options: CheckpointerOptions) {
     this.#options = options
+    this.#connection = options.connection
   }
 
   get status(): CheckpointerStatus {
@@ -83,10 +85,21 @@ export class Checkpointer {
     await this.#checkpoint('PASSIVE')
   }
 
+  /** Goes on with another connection, under another key. Not to be awaited while commits wait: a checkpoint may wait for them. */
+  async replaceConnection(open: () => Promise<Connection>): Promise<void> {
+    const replaced = this.#running.then(async () => {
+      const before = this.#connection
+      this.#connection = await open()
+      await before.close()
+    })
+    this.#running = replaced.catch(() => undefined)
+    await replaced
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#running
-    await this.#options.connection.close()
+    await this.#connection.close()
   }
 
   async #tick(): Promise<void> {
@@ -129,7 +142,7 @@ export class Checkpointer {
   /** Frames in the WAL, and those of them that are not in the database yet; see https://sqlite.org/pragma.html#pragma_wal_checkpoint. */
   async #wal(mode: 'NOOP' | 'PASSIVE' | 'TRUNCATE'): Promise<{ readonly inWal: number; readonly waiting: number }> {
     try {
-      const [row] = await queryOnce(this.#options.connection, `PRAGMA wal_checkpoint(${mode})`)
+      const [row] = await queryOnce(this.#connection, `PRAGMA wal_checkpoint(${mode})`)
       const inWal = Number(row?.log)
       return { inWal, waiting: inWal - Number(row?.checkpointed) }
     } catch (error) {

@@ -56,6 +56,11 @@ export interface CommitObserver {
   committed(): void
 }
 
+export interface ReplacedConnection {
+  readonly connection: Connection
+  readonly failure?: unknown
+}
+
 export interface CommitterStatus {
   readonly commits: number
   readonly commitMs: number
@@ -70,8 +75,8 @@ export interface AuditRecord {
 }
 
 export class Committer {
-  readonly #connection: Connection
-  readonly #statements: StatementCache
+  #connection: Connection
+  #statements: StatementCache
   readonly #collections: ReadonlyMap<string, CollectionSpec>
   readonly #sealedFields: SealedFields
   readonly #dir: string
@@ -188,6 +193,28 @@ export class Committer {
         return result as T
       } catch (error) {
         throw await toStoreError(error, this.#dir)
+      }
+    })
+  }
+
+  /**
+   * Runs `work` on the writer's connection while no commit is under way, and goes on with the connection it gives back;
+   * `failure` is what came of the work. Without a connection nothing can be written any more.
+   */
+  async replaceConnection(work: (connection: Connection) => Promise<ReplacedConnection>): Promise<void> {
+    await this.exclusively(async () => {
+      await this.#statements.clear()
+      try {
+        const { connection, failure } = await work(this.#connection)
+        this.#connection = connection
+        this.#statements = new StatementCache(connection)
+        if (failure === undefined) return
+        this.#hasRefusedFrames = true
+        throw failure
+      } catch (error) {
+        const reason = await toStoreError(error, this.#dir)
+        if (!this.#hasRefusedFrames) this.#damage = reason
+        throw reason
       }
     })
   }

@@ -46,6 +46,14 @@ export const FAILPOINTS = [
   'restore:checked',
   'restore:moved-aside',
   'restore:renamed',
+  'key:before-write',
+  'key:written',
+  'rotate:keyring-has-next',
+  'rotate:before-rekey',
+  'rotate:rekeyed',
+  'rotate:file-done',
+  'rotate:before-promote',
+  'rotate:promoted',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

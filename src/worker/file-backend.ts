@@ -2,6 +2,7 @@
 import { zero } from '../crypto/zero.ts'
 import { LatencyHistogram } from '../protocol/latency-histogram.ts'
 import type { Durability, FileStatus } from '../protocol/methods.ts'
+import { StoreError } from '../protocol/store-error.ts'
 import type { DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import type { FileArchiver } from './archive/file-archiver.ts'
@@ -16,6 +17,7 @@ import { openKeyedDatabase } from './keyed-database.ts'
 import { FREE_SPACE_SQL, type FreeSpace, freeSpaceOf } from './maintenance/vacuum.ts'
 import { ReadPool } from './read-pool.ts'
 import type { ReadSlots } from './read-slots.ts'
+import { rekeyWriter } from './rekey-writer.ts'
 import type { SealedFields } from './sealed-fields.ts'
 import { databasePath } from './store-files.ts'
 import { createFieldsViewSql } from './table-sql.ts'
@@ -48,6 +50,7 @@ export class FileBackend {
   readonly #path: string
   readonly #key: Uint8Array
   readonly #openReader: () => Promise<Connection>
+  readonly #openForWriting: (role: 'writer' | 'checkpointer') => Promise<Connection>
   readonly #descriptors = new HeldDescriptors()
   #snapshots = 0
   readonly #archiver: FileArchiver | null
@@ -63,6 +66,14 @@ export class FileBackend {
         durability,
         mode: 'read-only',
         role: 'reader',
+        busyTimeoutMs: BUSY_TIMEOUT_MS,
+      })
+    this.#openForWriting = (role) =>
+      openKeyedDatabase(driver, this.#path, {
+        key,
+        durability,
+        mode: 'read-write',
+        role,
         busyTimeoutMs: BUSY_TIMEOUT_MS,
       })
     this.readers = new ReadPool(options.readSlots, async () => {
@@ -123,6 +134,33 @@ export class FileBackend {
       onRelease,
       ...(this.committer === null ? {} : { atRest: atRest(this.committer) }),
     })
+  }
+
+  /**
+   * Encrypts the file under another key, in one transaction. Commits wait for it, reads go on. When it fails the file is
+   * as it was.
+   *
+   * @returns false when something kept the log from being moved into the file
+   */
+  async rekey(next: Uint8Array): Promise<boolean> {
+    const { committer } = this
+    if (committer === null) throw new StoreError('READ_ONLY', 'A store opened with readOnly: true changes no key.')
+    let isMoved = false
+    await this.readers.whileKeyChanges(() =>
+      committer.replaceConnection(async (writer) => {
+        const { isEmptied, ...replaced } = await rekeyWriter(writer, {
+          key: this.#key,
+          next,
+          isLogHeld: this.#archiver !== null || this.#snapshots > 0,
+          reopen: () => this.#openForWriting('writer'),
+        })
+        isMoved = isEmptied
+        return replaced
+      }),
+    )
+    await this.#checkpointer?.replaceConnection(() => this.#openForWriting('checkpointer'))
+    this.#prepareWal()
+    return isMoved
   }
 
   async checkpoint(): Promise<void> {

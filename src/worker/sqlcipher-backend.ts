@@ -4,7 +4,15 @@
  */
 import { existsSync } from 'node:fs'
 import { DEFAULT_KDF_COST } from '../crypto/kdf.ts'
-import { createKeyring, type Keyring, type StoreKeys, unlockKeyring } from '../crypto/keyring.ts'
+import {
+  createKeyring,
+  isKeyringOf,
+  type Keyring,
+  parseKeyring,
+  type StoreKeys,
+  serializeKeyring,
+  unlockKeyring,
+} from '../crypto/keyring.ts'
 import { readKeyring, restoreKeyringCopies, writeKeyring } from '../crypto/keyring-file.ts'
 import { assertPasswordStrength, passwordBytes } from '../crypto/password.ts'
 import { deriveSubKey } from '../crypto/sub-key.ts'
@@ -13,6 +21,7 @@ import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditVerification }
 import type { BackupRequest, BackupResult } from '../protocol/backup.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult } from '../protocol/batch.ts'
 import type { CheckFinding, CheckRequest, RepairRequest, RepairResult } from '../protocol/check-finding.ts'
+import type { RotateDataKeyRequest, RotateDataKeyResult, RotationProgress } from '../protocol/keys.ts'
 import type { MaintainRequest, MaintenanceResult, MaintenanceSchedule, StoreSizes } from '../protocol/maintenance.ts'
 import type {
   AppliedRequest,
@@ -54,11 +63,15 @@ import type { Backend } from './backend.ts'
 import { StoreBackups } from './backup/store-backups.ts'
 import { ensureCollectionTables, recordedCollections } from './collection-tables.ts'
 import type { Committer } from './committer.ts'
+import { DatabaseKeys } from './database-keys.ts'
 import type { Connection, Driver, Row } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 import { FileBackend, takeSession } from './file-backend.ts'
 import { toStoreError } from './io-error.ts'
+import { keyringInfo } from './key-operations.ts'
+import { KeyRotation, settleInterrupted } from './key-rotation.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
+import { withKeyringLock } from './keyring-lock.ts'
 import { type CheckedStore, checkStore, repairStore, summaryOf } from './maintenance/check.ts'
 import { readDiskSpace } from './maintenance/disk-space.ts'
 import { readGrowth } from './maintenance/growth.ts'
@@ -122,6 +135,7 @@ class Opening {
   readonly #driver: Driver
   readonly #request: OpenRequest
   readonly #undo: (() => Promise<unknown>)[] = []
+  #databaseKeys: DatabaseKeys | undefined
 
   constructor(driver: Driver, request: OpenRequest) {
     this.#driver = driver
@@ -148,7 +162,7 @@ class Opening {
     this.#undo.push(() => lock.release())
     const standby = await readyStandby(dir)
     const { keyring, keys, created, restored } = await this.#keys(sets)
-    this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
+    this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey, keys.nextDataKey))
 
     if (standby !== undefined) await finishApplying(dir, standby)
     if (lock.previousOwner?.durability !== 'normal') {
@@ -166,6 +180,12 @@ class Opening {
       pendingOf.set(file, pendingMigrations(await readAppliedMigrations(writer), sets[file]))
     }
     await this.#refusePending(pendingOf, writers)
+    const isInterrupted = await settleInterrupted({
+      driver: this.#driver,
+      dir,
+      keys,
+      databaseKeys: this.#keysOf(keys, keyring),
+    })
     // Only now that no file is refused, for one that is from the future, is any of them changed.
     await lock.recordDurability(this.#request.durability)
     for (const [file, pending] of pendingOf) {
@@ -198,12 +218,14 @@ class Opening {
       standby,
     })
     for (const guard of guards) await guard.close()
+    if (isInterrupted) backend.resumeRotation()
     return {
       backend,
       result: {
         storeId: keyring.storeId,
         created,
         session,
+        keyring: serializeKeyring(keyring),
         appliedMigrations: applied,
         restoredKeyringCopies: restored,
         hasUserMigrations: (await readAppliedMigrations(writers.get('state') as Connection)).some(isUserMigration),
@@ -233,11 +255,11 @@ class Opening {
     assertDatabasesPresent(dir)
     const { keyring } = found
     const keys = await this.#unlock(keyring)
-    this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey))
+    this.#undo.push(async () => zero(keys.dataKey, keys.sealingKey, keys.nextDataKey))
     const readers = new Map<DatabaseFile, Connection>()
     const pending: PendingMigration[] = []
     for (const file of DATABASE_FILES) {
-      const reader = await withSecret(deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`), (key) =>
+      const reader = await this.#keysOf(keys, keyring).open(`database:${file}`, (key) =>
         openKeyedDatabase(this.#driver, databasePath(dir, file), {
           key,
           role: 'reader',
@@ -271,6 +293,7 @@ class Opening {
         storeId: keyring.storeId,
         created: false,
         session: 0,
+        keyring: serializeKeyring(keyring),
         appliedMigrations: [],
         restoredKeyringCopies: [],
         hasUserMigrations: false,
@@ -301,7 +324,9 @@ class Opening {
     const keys = await this.#unlock(found.keyring)
     await publishDatabases(dir)
     assertDatabasesPresent(dir)
-    if (found.damagedCopies.length > 0) await restoreKeyringCopies(dir, found.keyring, found.damagedCopies)
+    if (found.damagedCopies.length > 0) {
+      await withKeyringLock(this.#driver, dir, () => restoreCopies(dir))
+    }
     return { keyring: found.keyring, keys, created: false, restored: found.damagedCopies }
   }
 
@@ -309,9 +334,34 @@ class Opening {
     try {
       return await withSecret(this.#passwordBytes(), (password) => nativeCall(() => unlockKeyring(keyring, password)))
     } catch (error) {
-      if (error instanceof StoreError && error.code === 'WRONG_PASSWORD') await noteWrongPassword(this.#request.dir)
+      if (!(error instanceof StoreError) || error.code !== 'WRONG_PASSWORD') throw error
+      const remembered = await this.#unlockRemembered(keyring)
+      if (remembered !== undefined) return remembered
+      await noteWrongPassword(this.#request.dir)
       throw error
     }
+  }
+
+  /**
+   * A worker that takes over has the password that the store was opened with, and somebody may have changed it since. The
+   * keyring as it was then still opens with it; what counts is that the one on disk was written with the same data key.
+   */
+  async #unlockRemembered(keyring: Keyring): Promise<StoreKeys | undefined> {
+    if (this.#request.keyring === null || keyring.version === 1) return undefined
+    const before = parseKeyring(this.#request.keyring)
+    const keys = await withSecret(this.#passwordBytes(), (password) =>
+      nativeCall(() => unlockKeyring(before, password)),
+    ).catch(() => undefined)
+    if (keys === undefined) return undefined
+    const isComplete = keyring.dataKeys.length === (keys.nextDataKey === undefined ? 1 : 2)
+    if (isComplete && isKeyringOf(keyring, keys.dataKey)) return keys
+    zero(keys.dataKey, keys.sealingKey, keys.nextDataKey)
+    return undefined
+  }
+
+  #keysOf(keys: StoreKeys, { storeId }: Keyring): DatabaseKeys {
+    this.#databaseKeys ??= new DatabaseKeys(keys, storeId)
+    return this.#databaseKeys
   }
 
   #auditKeys(keys: StoreKeys, keyring: Keyring): AuditKeys {
@@ -385,7 +435,7 @@ class Opening {
     keyring: Keyring,
     mode: 'create' | 'read-write' | 'read-only',
   ): Promise<Connection> {
-    return withSecret(deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`), (key) =>
+    return this.#keysOf(keys, keyring).open(`database:${file}`, (key) =>
       openKeyedDatabase(this.#driver, path, {
         key,
         mode,
@@ -453,9 +503,10 @@ class Opening {
     readonly session: number
     /** What this directory was until now. */
     readonly standby: StandbyState | undefined
-  }): Promise<Backend> {
+  }): Promise<SqlcipherBackend> {
     const { dir, durability } = this.#request
     const { keys, keyring, collections, writers, lock, restored, auditKeys, trail, session, standby } = parts
+    const databaseKeys = this.#keysOf(keys, keyring)
     const sealedFields = new SealedFields(keys.sealingKey)
     const readSlots = new ReadSlots()
     const files = new Map<DatabaseFile, FileBackend>()
@@ -466,7 +517,7 @@ class Opening {
         driver: this.#driver,
         dir,
         file,
-        key: deriveSubKey(keys.dataKey, keyring.storeId, `database:${file}`),
+        key: databaseKeys.keyOf(`database:${file}`),
         durability,
         readSlots,
         collections,
@@ -498,7 +549,7 @@ class Opening {
     const tradeArchive = new TradeArchive({
       driver: this.#driver,
       dir,
-      keyOf: ({ keyPurpose }) => deriveSubKey(keys.dataKey, keyring.storeId, keyPurpose),
+      keyOf: ({ keyPurpose }) => databaseKeys.keyOf(keyPurpose),
       readSlots,
       collections,
       committer: state.committer,
@@ -516,9 +567,21 @@ class Opening {
       maintenanceLock,
     })
     archiver?.run()
+    const rotation = new KeyRotation({
+      driver: this.#driver,
+      dir,
+      keys,
+      databaseKeys,
+      files,
+      maintenanceLock,
+      onDataKeyRotated: async () => {
+        await archiver?.onDataKeyRotated(deriveSubKey(keys.dataKey, keyring.storeId, 'backup-mac'))
+      },
+    })
     return new SqlcipherBackend({
       backups,
       dir,
+      rotation,
       files,
       readSlots,
       collections,
@@ -563,6 +626,12 @@ class Opening {
   }
 }
 
+/** As they are by now: an operator beside may have written them meanwhile. */
+async function restoreCopies(dir: string): Promise<void> {
+  const found = await readKeyring(dir)
+  if (found !== undefined) await restoreKeyringCopies(dir, found.keyring, found.damagedCopies)
+}
+
 function isUserMigration({ origin }: AppliedMigration): boolean {
   return origin === 'user'
 }
@@ -583,6 +652,7 @@ interface SqlcipherBackendParts {
   readonly collections: ReadonlyMap<string, CollectionSpec>
   readonly sealedFields: SealedFields
   readonly keys: StoreKeys
+  readonly rotation: KeyRotation
   readonly lock: OwnerLock | null
   /** For what must not run beside a rotation of the data key, such as a backup or an archive's base. */
   readonly maintenanceLock: MaintenanceLock
@@ -778,6 +848,7 @@ class SqlcipherBackend implements Backend {
       disk,
       lastCheck: this.#lastCheck,
       audit: await this.#auditReader.status(),
+      keys: await this.#keysStatus(),
       maintenance: this.#maintenance.status,
       lastBackupAtMs: await this.#lastBackup.atMs(),
       growth,
@@ -785,8 +856,35 @@ class SqlcipherBackend implements Backend {
     }
   }
 
+  async rotateDataKey(request: RotateDataKeyRequest): Promise<RotateDataKeyResult> {
+    if (this.#parts.lock === null) {
+      throw new StoreError('READ_ONLY', 'Only the owner of a store can give it another data key.')
+    }
+    return await this.#ownErrors(() => this.#parts.rotation.rotate(request))
+  }
+
+  async rotationProgress(): Promise<RotationProgress | null> {
+    return this.#parts.rotation.progress
+  }
+
+  /** In the background. */
+  resumeRotation(): void {
+    this.#parts.rotation.resume()
+  }
+
+  async #keysStatus(): Promise<WorkerStatus['keys']> {
+    const { dir, rotation } = this.#parts
+    const found = await readKeyring(dir)
+    return {
+      ...(found === undefined ? null : keyringInfo(found.keyring)),
+      rotation: rotation.progress,
+    } as WorkerStatus['keys']
+  }
+
   async close(): Promise<void> {
-    const { files, keys, lock, auditKeys, trail, archiver, tradeArchive, backups } = this.#parts
+    const { files, keys, rotation, lock, auditKeys, trail, archiver, tradeArchive, backups } = this.#parts
+    await rotation.end()
+    await tradeArchive.close()
     await this.#maintenance.stop()
     await backups.end()
     await tradeArchive.close()
@@ -797,7 +895,7 @@ class SqlcipherBackend implements Backend {
     await archiver?.close()
     await trail?.finish()
     auditKeys.zero()
-    zero(keys.dataKey, keys.sealingKey)
+    zero(keys.dataKey, keys.sealingKey, keys.nextDataKey)
     await lock?.release()
   }
 

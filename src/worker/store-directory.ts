@@ -13,6 +13,7 @@ import {
   DIRECTORY_MODE,
   databasePath,
   FILE_MODE,
+  KEYRING_LOCK_FILE,
   LOCK_FILE,
   OWNER_FILE,
   unfinishedDatabasePath,
@@ -39,7 +40,7 @@ export function notFound(dir: string): StoreError {
 
 /** @throws StoreError `NOT_A_STORE` or `KEYRING_CORRUPT` when a directory without a keyring holds anything else. */
 export async function assertMayCreate(dir: string): Promise<void> {
-  const harmless = new Set([LOCK_FILE, OWNER_FILE, ...unfinishedNames()])
+  const harmless = new Set([LOCK_FILE, KEYRING_LOCK_FILE, OWNER_FILE, ...unfinishedNames()])
   const found = (await readdir(dir)).filter((name) => !harmless.has(name) && !name.startsWith('.'))
   const databases = found.filter((name) => DATABASE_FILES.some((file) => name === `${file}.db`))
   if (databases.length > 0) {

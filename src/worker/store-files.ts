@@ -9,6 +9,7 @@ export const FILE_MODE = 0o600
 
 export const LOCK_FILE = 'lock'
 export const OWNER_FILE = 'owner.json'
+export const KEYRING_LOCK_FILE = 'keyring.lock'
 
 /** Below the store directory: closed trades with their orders and fills, a database for each year. */
 export const YEARLY_DIRECTORY = 'archive'

@@ -1,9 +1,11 @@
 /** The method map of the protocol over whatever backend `open` made. */
+import type { KeyRequest, KeyResult } from '../protocol/keys.ts'
 import type { OpenRequest, OpenResult, StoreWorkerMethods } from '../protocol/methods.ts'
 import { StoreError, serializeError } from '../protocol/store-error.ts'
 import { ArchiveMethods } from './archive/archive-methods.ts'
 import type { ArchiveMethodName, Backend } from './backend.ts'
 import { targetMethods } from './backup/target-methods.ts'
+import { performKeyOperation } from './key-operations.ts'
 import { endNativeCalls } from './native-calls.ts'
 import { openSqlcipherBackend } from './sqlcipher-backend.ts'
 import { sqlcipherDriver } from './sqlcipher-driver.ts'
@@ -24,6 +26,8 @@ const BACKEND_METHODS = [
   'auditVerify',
   'auditNote',
   'archiveTrades',
+  'rotateDataKey',
+  'rotationProgress',
   'checkpoint',
   'check',
   'repair',
@@ -54,7 +58,12 @@ export function createStoreWorker(): StoreWorkerMethods {
     backend = opened.backend
     return opened.result
   }
-  const methods: Record<string, unknown> = { open: rejectingWithData(open), halt: endNativeCalls }
+  const keys = (request: KeyRequest): Promise<KeyResult> => performKeyOperation(sqlcipherDriver, request)
+  const methods: Record<string, unknown> = {
+    open: rejectingWithData(open),
+    keys: rejectingWithData(keys),
+    halt: endNativeCalls,
+  }
   for (const [name, method] of Object.entries(targetMethods)) methods[name] = rejectingWithData(method as never)
   const archive = new ArchiveMethods(sqlcipherDriver)
   for (const name of ARCHIVE_METHODS) {
