@@ -31,6 +31,8 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'protocol/node-endpoint.ts': ['comlink', 'node:'],
   // The type of the port that blocking requests are answered on.
   'protocol/worker-boot.ts': ['node:'],
+  // Optional, and loaded by nobody else.
+  'client/tracing.ts': ['@opentelemetry/api'],
   // Starts the TypeScript sources; not part of the package.
   'worker/start-from-source.mjs': ['tsx'],
 }

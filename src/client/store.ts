@@ -26,6 +26,7 @@ import {
   type StoreKeys,
 } from './store-keys.ts'
 import { StoreSyncCollection, SYNC_TIMEOUT_MS, type SyncScope } from './sync-store.ts'
+import { traceWork } from './tracing.ts'
 import { gatherTransaction, type TransactionScope } from './transaction.ts'
 
 export interface SqlOptions {
@@ -271,14 +272,17 @@ export class HoldfastStore {
   }
 
   async transaction<T>(callback: (scope: never) => T): Promise<T> {
-    let result: T | undefined
-    const operations = gatherTransaction(this.#states, this.#audit.state, (scope) => {
-      result = callback(scope)
-      return result
+    return await traceWork('transaction', async (annotate) => {
+      let result: T | undefined
+      const operations = gatherTransaction(this.#states, this.#audit.state, (scope) => {
+        result = callback(scope)
+        return result
+      })
+      annotate({ 'db.operation.batch.size': operations.length })
+      await this.#core.acceptUnit(operations)
+      this.#audit.announce(operations)
+      return result as T
     })
-    await this.#core.acceptUnit(operations)
-    this.#audit.announce(operations)
-    return result as T
   }
 
   async sql(text: string, parameters: readonly SqlParameter[] = [], options: SqlOptions = {}): Promise<SqlRow[]> {

@@ -19,6 +19,7 @@ import {
   type WorkerBoot,
 } from '../protocol/worker-boot.ts'
 import { forgetHalt, haltOnExit } from './process-exit.ts'
+import { loadTracing, traceCall, traceCallSync } from './tracing.ts'
 import { workerEntryUrl } from './worker-entry-url.ts'
 
 const START_TIMEOUT_MS = 30_000
@@ -57,10 +58,12 @@ export class WorkerLink {
       env,
       execArgv: [],
     })
+    const tracing = loadTracing()
     const link = new WorkerLink(worker, port1, new Int32Array(syncSignal))
     haltOnExit(link)
     try {
       await ready(worker)
+      await tracing
     } catch (error) {
       forgetHalt(link)
       throw error
@@ -79,6 +82,10 @@ export class WorkerLink {
   }
 
   call<M extends MethodName>(method: M, ...request: RequestOf<M>): Promise<ResultOf<M>> {
+    return traceCall(method, request, () => this.#call(method, request))
+  }
+
+  #call<M extends MethodName>(method: M, request: RequestOf<M>): Promise<ResultOf<M>> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost)
     return new Promise((resolve, reject) => {
       if (this.#pending.size === 0) this.#worker.ref()
@@ -102,6 +109,10 @@ export class WorkerLink {
 
   /** Blocks this thread until the worker has answered. @throws StoreError `TIMEOUT`, `WORKER_LOST`, or the method's own. */
   callSync<M extends MethodName>(method: M, timeoutMs: number, ...request: RequestOf<M>): ResultOf<M> {
+    return traceCallSync(method, request, () => this.#callSync(method, timeoutMs, request))
+  }
+
+  #callSync<M extends MethodName>(method: M, timeoutMs: number, request: RequestOf<M>): ResultOf<M> {
     if (this.#lost !== undefined) throw this.#lost
     this.#lastSyncId += 1
     const id = this.#lastSyncId

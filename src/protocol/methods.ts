@@ -89,6 +89,8 @@ export interface OpenResult {
   readonly created: boolean
   readonly session: number
   readonly appliedMigrations: readonly string[]
+  /** When they ran, in Unix milliseconds; null when there were none. */
+  readonly migrated: { readonly startedAtMs: number; readonly endedAtMs: number } | null
   /** File names of keyring copies that were missing or damaged and have been restored from the other one. */
   readonly restoredKeyringCopies: readonly string[]
   /** True when SQL of the user's own, which may hold constraints and triggers, was ever applied. */

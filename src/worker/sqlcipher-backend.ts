@@ -188,10 +188,12 @@ class Opening {
     })
     // Only now that no file is refused, for one that is from the future, is any of them changed.
     await lock.recordDurability(this.#request.durability)
+    const startedAtMs = Date.now()
     for (const [file, pending] of pendingOf) {
       await this.#migrate(writers.get(file) as Connection, file, pending, keys, keyring)
       applied.push(...pending.map((migration) => migration.name))
     }
+    const migrated = applied.length === 0 ? null : { startedAtMs, endedAtMs: Date.now() }
     const collections = await this.#collections(writers)
     await ensureCollectionTables(writers, this.#request.collections)
     const session = await takeSession(writers.get('state') as Connection, this.#request.session)
@@ -227,6 +229,7 @@ class Opening {
         session,
         keyring: serializeKeyring(keyring),
         appliedMigrations: applied,
+        migrated,
         restoredKeyringCopies: restored,
         hasUserMigrations: (await readAppliedMigrations(writers.get('state') as Connection)).some(isUserMigration),
         collections: [...collections.values()],
@@ -295,6 +298,7 @@ class Opening {
         session: 0,
         keyring: serializeKeyring(keyring),
         appliedMigrations: [],
+        migrated: null,
         restoredKeyringCopies: [],
         hasUserMigrations: false,
         collections: [...collections.values()],

@@ -4,6 +4,7 @@
  * where an order was canceled or filled by that, until nothing is left to do.
  */
 import { randomUUID } from 'node:crypto'
+import { traceWork } from '../tracing.ts'
 import { applyGroup, cancelOrder, type Executor } from './apply-plan.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { decide } from './decide.ts'
@@ -56,7 +57,23 @@ export async function reconcile(
   store: ReconcilableStore,
   exchange: Exchange,
   policy: ReconcilePolicy = {},
-  { clock = systemClock }: ReconcileOptions = {},
+  options: ReconcileOptions = {},
+): Promise<ReconcileReport> {
+  return await traceWork('reconcile', async (annotate) => {
+    const report = await bringTogether(store, exchange, policy, options)
+    annotate({
+      'holdfast.reconcile.outcome': report.outcome,
+      'holdfast.reconcile.unresolved': report.unresolved.length,
+    })
+    return report
+  })
+}
+
+async function bringTogether(
+  store: ReconcilableStore,
+  exchange: Exchange,
+  policy: ReconcilePolicy,
+  { clock = systemClock }: ReconcileOptions,
 ): Promise<ReconcileReport> {
   const resolved = resolvePolicy(policy)
   const queries = new ExchangeQueries(exchange, resolved, clock)
