@@ -51,6 +51,8 @@ export interface BackupJob {
   readonly takeSnapshot: () => Promise<StoreSnapshot>
   /** Throws when the store is being closed. */
   readonly assertGoesOn: () => void
+  /** Called between pieces of the work; resolves when it may go on. */
+  readonly giveWay: () => Promise<void>
 }
 
 /**
@@ -134,6 +136,7 @@ async function run(
       base,
       snapshots: snapshot.databases,
       assertGoesOn: job.assertGoesOn,
+      giveWay: job.giveWay,
     })
     await failpoint('backup:packs-written')
     const files = await copyFiles(job.dir, snapshot, target)
@@ -200,7 +203,7 @@ async function hashOf(path: string): Promise<{ readonly bytes: number; readonly 
 
 /** Reads back what was written, and opens it under the key: by its first pages, or whole. */
 async function verify(
-  { dir, keys }: BackupJob,
+  { dir, keys, giveWay }: BackupJob,
   target: BackupTarget,
   body: ManifestBody,
   how: BackupVerification,
@@ -217,7 +220,7 @@ async function verify(
         'verify',
         written.reduce((sum, { bytes }) => sum + bytes, 0),
       )
-      await assertPacksWhole(target, written)
+      await assertPacksWhole(target, written, giveWay)
       await assertFirstPagesOpen(target, body, folder, keys)
     }
   } finally {

@@ -28,6 +28,8 @@ export interface CopyOptions {
   readonly snapshots: readonly NamedSnapshot[]
   /** Throws when the backup is to end early. */
   readonly assertGoesOn: () => void
+  /** Called between pieces of the work; resolves when it may go on. */
+  readonly giveWay: () => Promise<void>
 }
 
 export interface CopiedPages {
@@ -77,7 +79,7 @@ async function copyDatabase(
   path: string,
   snapshot: DatabaseSnapshot,
   packs: PackWriter,
-  { target, base, assertGoesOn }: CopyOptions,
+  { target, base, assertGoesOn, giveWay }: CopyOptions,
 ): Promise<CopiedDatabase> {
   const { pages, pageBytes } = snapshot
   const known = base === undefined ? undefined : await BasePages.open(target, base, path, pageBytes)
@@ -89,6 +91,7 @@ async function copyDatabase(
     const bytes = await ahead
     ahead = readPages(snapshot, first + READ_PAGES)
     assertGoesOn()
+    await giveWay()
     for (let at = 0; at < bytes.length; at += SLICE_PAGES * pageBytes) {
       const slice = bytes.subarray(at, at + SLICE_PAGES * pageBytes)
       file.update(slice)

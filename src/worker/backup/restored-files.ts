@@ -45,7 +45,11 @@ export async function writeDatabase(
 }
 
 /** @throws StoreError `BACKUP_DAMAGED` naming the first pack that is not whole */
-export async function assertPacksWhole(target: BackupTarget, packs: ManifestBody['packs']): Promise<void> {
+export async function assertPacksWhole(
+  target: BackupTarget,
+  packs: ManifestBody['packs'],
+  giveWay: () => Promise<void> = async () => undefined,
+): Promise<void> {
   for (const { path, bytes, sha256 } of packs) {
     const digest = createHash('sha256')
     let length = 0
@@ -53,6 +57,7 @@ export async function assertPacksWhole(target: BackupTarget, packs: ManifestBody
       digest.update(chunk)
       length += chunk.length
       advance(chunk.length)
+      await giveWay()
     }
     if (length !== bytes || digest.digest('hex') !== sha256) throw damaged(path, 'its hash does not fit')
   }

@@ -10,6 +10,7 @@ import type { Driver } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
 import type { MaintenanceLock } from '../maintenance-lock.ts'
+import { givingWayTo } from './give-way.ts'
 import { HeldDescriptors } from './held-descriptors.ts'
 import { makeBackup } from './make-backup.ts'
 import type { BackupKeys } from './restored-files.ts'
@@ -38,12 +39,14 @@ export class StoreBackups {
 
   /** @throws StoreError like `makeBackup`, and `BUSY_OPERATION` */
   async make(request: BackupRequest): Promise<BackupResult> {
-    const { dir, keys, maintenanceLock } = this.#options
+    const { dir, files, keys, maintenanceLock } = this.#options
     const assertGoesOn = () => {
       if (this.#isClosing) throw new StoreError('STORE_CLOSED', 'The store was closed before the backup was complete.')
     }
+    const committers = [...files.values()].flatMap(({ committer }) => committer ?? [])
+    const giveWay = givingWayTo(() => committers.reduce((sum, { status }) => sum + status.commits, 0))
     const backup = maintenanceLock.exclusiveOperation('backup', () =>
-      makeBackup({ dir, keys, request, takeSnapshot: () => this.#snapshot(), assertGoesOn }),
+      makeBackup({ dir, keys, request, takeSnapshot: () => this.#snapshot(), assertGoesOn, giveWay }),
     )
     this.#running = backup.catch(() => undefined)
     const result = await backup
