@@ -30,6 +30,7 @@ import { addSqlCommand } from './sql-command.ts'
 import { addStandbyCommand } from './standby-command.ts'
 import { addStatusCommand } from './status-command.ts'
 import { Terminal } from './terminal.ts'
+import { addTopCommand } from './top-command.ts'
 
 const HELP = `
 The password comes from --password-file, from HOLDFAST_PASSWORD, from the file HOLDFAST_PASSWORD_FILE names, or is
@@ -92,6 +93,7 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addStandbyCommand(program, session)
   addKeyCommand(program, session)
   addServeMetricsCommand(program, session)
+  addTopCommand(program, session)
   addBackupCommand(program, session)
   addRestoreCommand(program, session)
   addArchiveTradesCommand(program, session)
