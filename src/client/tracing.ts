@@ -8,6 +8,7 @@
  */
 import type { Context, Span, Tracer } from '@opentelemetry/api'
 import type { Batch, UnitBatch } from '../protocol/batch.ts'
+import type { KeyRequest } from '../protocol/keys.ts'
 import type { MethodName, OpenResult, Page, RequestOf, ResultOf, SqlTable } from '../protocol/methods.ts'
 import { isStoreError } from '../protocol/store-error.ts'
 
@@ -95,6 +96,7 @@ const UNTRACED: ReadonlySet<MethodName> = new Set<MethodName>([
   'wasApplied',
   'status',
   'backupProgress',
+  'rotationProgress',
   'followed',
   'halt',
 ])
@@ -106,7 +108,7 @@ const OPERATIONS: Partial<Record<MethodName, string>> = {
 
 function startCall(method: MethodName, request: readonly unknown[]): Span | undefined {
   if (tracing === undefined || UNTRACED.has(method)) return undefined
-  const operation = OPERATIONS[method] ?? method
+  const operation = method === 'keys' ? (request[0] as KeyRequest).change.operation : (OPERATIONS[method] ?? method)
   const { collection, file } = (request[0] ?? {}) as { readonly collection?: unknown; readonly file?: unknown }
   const attributes: Record<string, string> = operationAttributes(operation)
   if (typeof collection === 'string') attributes['db.collection.name'] = collection

@@ -181,6 +181,18 @@ describe('with a tracer', () => {
     expect(named('backup').filter(({ attributes }) => attributes['error.type'] !== undefined)).toHaveLength(1)
   })
 
+  test('rotations of the password and of the data key', async () => {
+    const own = await openTempStore()
+    await own.keys.rotatePassword(`another ${PASSWORD}`)
+    expect(only('rotate-password').attributes).toEqual({
+      'db.system.name': 'sqlite',
+      'db.operation.name': 'rotate-password',
+    })
+    await own.rotateDataKey({ onProgress: () => undefined })
+    expect(only('rotateDataKey').status.code).toBe(SpanStatusCode.UNSET)
+    expect(spanNames().filter((name) => /progress/i.test(name))).toEqual([])
+  })
+
   test('opening, with the migrations that ran inside it', async () => {
     const dir = tempDir()
     const migrations = join(dir, 'migrations')
