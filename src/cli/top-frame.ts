@@ -26,6 +26,7 @@ export interface TopFrame {
   }[]
   readonly audit: Pick<AuditStatus, 'entries' | 'waitingNotes' | 'refusedNotes'>
   readonly migrations: { readonly applied: number; readonly last: string | null }
+  readonly keys: { readonly dataKeyCreatedAtMs: number; readonly slots: number; readonly isRotating: boolean }
   readonly lastBackupAtMs: number | null
   /** From `--metrics`; null without, or when it can't be had. */
   readonly ownerFigures: OwnerFigures | null
@@ -36,7 +37,8 @@ export interface TopFrame {
 }
 
 export async function topFrame(store: Store, metrics: URL | undefined, before?: TopFrame): Promise<TopFrame> {
-  const { dir, storeId, files, yearlyFiles, disk, growth, audit, migrations, lastBackupAtMs } = await store.status()
+  const { dir, storeId, files, yearlyFiles, disk, growth, audit, migrations, keys, lastBackupAtMs } =
+    await store.status()
   const { figures, problem } =
     metrics === undefined ? { figures: null, problem: null } : await ownerFigures(metrics, storeId)
   const at = new Date()
@@ -62,6 +64,7 @@ export async function topFrame(store: Store, metrics: URL | undefined, before?: 
     })),
     audit: { entries: audit.entries, waitingNotes: audit.waitingNotes, refusedNotes: audit.refusedNotes },
     migrations: { applied: migrations.length, last: migrations.at(-1)?.name ?? null },
+    keys: { dataKeyCreatedAtMs: keys.dataKeyCreatedAtMs, slots: keys.slots.length, isRotating: keys.isRotating },
     lastBackupAtMs,
     ownerFigures: figures,
     perSecond: perSecond(before, figures, at),

@@ -69,6 +69,10 @@ function factsOf(frame: TopFrame): Fact[] {
       ? [{ name: 'log', text: `${byteSize(log)}: a reader that never ends?`, tone: 'warning' as const }]
       : []),
     {
+      name: 'keys',
+      text: `data key ${span(now - frame.keys.dataKeyCreatedAtMs)} old, ${frame.keys.slots} slots${frame.keys.isRotating ? ', being rotated' : ''}`,
+    },
+    {
       name: 'backup',
       text: lastBackupAtMs === null ? 'none recorded' : `${span(now - lastBackupAtMs)} ago`,
       tone: lastBackupAtMs === null ? 'warning' : 'plain',

@@ -20,7 +20,7 @@ export function storeMetrics(source: MetricsSource): string {
 }
 
 function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
-  const { files, yearlyFiles, disk, lastCheck, growth, maintenance, audit, archive, lastBackupAtMs } = status
+  const { files, yearlyFiles, disk, lastCheck, growth, maintenance, audit, archive, keys, lastBackupAtMs } = status
   return [
     gauge('holdfast_store_info', 'Always 1; its labels name the store and how it was opened.', [
       { labels: { store_id: status.storeId, mode: isOwner ? 'owner' : 'read-only' }, value: 1 },
@@ -56,6 +56,7 @@ function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
       'When maintenance last ended in this process, in Unix time.',
       maintenance.lastRun === null ? [] : one(maintenance.lastRun.atMs / 1_000),
     ),
+    gauge('holdfast_key_age_seconds', 'Age of the data key and of each keyslot.', keyAges(keys)),
     gauge(
       'holdfast_backup_timestamp_seconds',
       'When the last backup that the audit trail knows of was made, in Unix time.',
@@ -93,6 +94,18 @@ function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
       'When the last check in this process ended, in Unix time.',
       lastCheck === null ? [] : one(lastCheck.atMs / 1_000),
     ),
+  ]
+}
+
+function keyAges({ dataKeyCreatedAtMs, slots }: StoreStatus['keys']): MetricSample[] {
+  const now = Date.now()
+  const sample = (key: string, kind: string, createdAtMs: number) => ({
+    labels: { key, kind },
+    value: (now - createdAtMs) / 1_000,
+  })
+  return [
+    sample('data', 'data', dataKeyCreatedAtMs),
+    ...slots.map(({ id, kind, createdAtMs }) => sample(id, kind, createdAtMs)),
   ]
 }
 
