@@ -17,7 +17,7 @@ await build({
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  external: ['@journeyapps/sqlcipher', 'argon2', 'comlink'],
+  external: ['@aws-sdk/client-s3', '@journeyapps/sqlcipher', 'argon2', 'comlink'],
   legalComments: 'eof',
   logLevel: 'warning',
 })

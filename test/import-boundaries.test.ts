@@ -35,6 +35,8 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'client/tracing.ts': ['@opentelemetry/api'],
   // Starts the TypeScript sources; not part of the package.
   'worker/start-from-source.mjs': ['tsx'],
+  // An optional package, loaded when the first bucket is opened.
+  'worker/backup/s3-bucket.ts': ['@aws-sdk/client-s3'],
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })

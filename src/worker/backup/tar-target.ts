@@ -10,6 +10,7 @@ import { StoreError } from '../../protocol/store-error.ts'
 import { failpoint } from '../failpoint.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import { damaged } from './manifest.ts'
+import { isS3 } from './s3-location.ts'
 import type { BackupTarget, ByteRange, TargetFile, TargetLock } from './target.ts'
 
 const BLOCK_BYTES = 512
@@ -26,7 +27,7 @@ interface TarEntry extends TargetFile {
 }
 
 export function isTar(location: string): boolean {
-  return location.endsWith('.tar')
+  return location.endsWith('.tar') && !isS3(location)
 }
 
 /** @throws StoreError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED` when a header is damaged or the end is missing */

@@ -1,6 +1,8 @@
 /** Where backups and archives go: a place that takes whole files by name. A folder is one; an object store can be. */
 import { StoreError } from '../../protocol/store-error.ts'
 import { openFolderTarget } from './folder-target.ts'
+import { isS3 } from './s3-location.ts'
+import { openS3Target } from './s3-target.ts'
 import { isTar, openTar } from './tar-target.ts'
 
 export interface BackupTarget {
@@ -42,16 +44,20 @@ export interface TargetLock {
 }
 
 /**
- * Opens a place for backups; a folder is made by the first write to it. A `.tar` can be read only: see `createTar`.
+ * Opens a place for backups: a folder, which is made by the first write to it, or `s3://bucket/prefix`, whose bucket is
+ * there already. A `.tar` can be read only: see `createTar`.
  *
- * @throws StoreError `INVALID_ARGUMENT` for a location that is no folder, `BACKUP_NOT_FOUND` and `BACKUP_DAMAGED` for a
+ * @throws StoreError `INVALID_ARGUMENT` for a location that is neither, `BACKUP_NOT_FOUND` and `BACKUP_DAMAGED` for a
  * `.tar`, `PERMISSION_DENIED`, `IO_ERROR`
  */
 export async function openTarget(location: string): Promise<BackupTarget> {
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) {
-    throw new StoreError('INVALID_ARGUMENT', `${location} is no place this version can write to. Name a folder.`, {
-      details: { location },
-    })
+  if (isS3(location)) return await openS3Target(location)
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(location)?.[1]
+  if (scheme !== undefined) {
+    throw new StoreError(
+      'INVALID_ARGUMENT',
+      `No place under ${scheme}:// can be written to. Name a folder, or s3://bucket/prefix.`,
+    )
   }
   return isTar(location) ? await openTar(location) : await openFolderTarget(location)
 }
