@@ -73,13 +73,12 @@ export class KillChain {
     if (isVerified) this.#interrupted = this.#readReport(program)
   }
 
-  /** Opens the store as its last owner and compares document by document. */
+  /** Opens the store as its last owner, or creates it if none came so far, and compares document by document. */
   async finish(): Promise<void> {
     const { dir, migrations } = this.#options
     const store = await openStore({
       dir,
       password: PASSWORD,
-      create: false,
       collections: ownCollections,
       ...(migrations === null ? {} : { migrations }),
     })

@@ -80,7 +80,7 @@ function keyringFromTheFuture(dir: string): void {
   const { checksum: _old, ...keyring } = JSON.parse(readFileSync(join(dir, 'keyring.json'), 'utf8')) as {
     readonly [member: string]: JsonValue
   }
-  const later = { ...keyring, version: 2 }
+  const later = { ...keyring, version: Number(keyring.version) + 1 }
   const checksum = createHash('sha256').update(canonicalJson(later)).digest('hex')
   for (const name of ['keyring.json', 'keyring.backup.json']) {
     writeFileSync(join(dir, name), JSON.stringify({ ...later, checksum }))
