@@ -22,7 +22,6 @@ import { OutputClosed } from './output-closed.ts'
 import { packageVersion } from './package-version.ts'
 import { refusePasswordArgument } from './password.ts'
 import { addPutCommand } from './put-command.ts'
-import { addRestoreArchiveCommand } from './restore-archive-command.ts'
 import { addRestoreCommand } from './restore-command.ts'
 import { addServeMetricsCommand } from './serve-metrics-command.ts'
 import type { GlobalOptions } from './session.ts'
@@ -89,7 +88,6 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addAuditCommand(program, session)
   addMaintainCommand(program, session)
   addMigrateCommand(program, session)
-  addRestoreArchiveCommand(program, session)
   addStandbyCommand(program, session)
   addKeyCommand(program, session)
   addServeMetricsCommand(program, session)

@@ -30,6 +30,9 @@ export interface ArchiveStatus {
 
 /** What a restore from an archive has brought back. */
 export interface RestoredMoment {
+  readonly dir: string
+  /** Where the store that was in the way is now. */
+  readonly movedAside: string | null
   readonly generation: string
   readonly storeId: string
   /** The last batch of state.db in it; null when nobody knows its name. */
@@ -38,7 +41,7 @@ export interface RestoredMoment {
   readonly timeMs: number
   /** The last commit of the archive. */
   readonly archivedUntilMs: number
-  /** False when it ends before the moment that was asked for; `problems` say why. */
+  /** False when it ends before the moment that was asked for; `problems` say why, and what is wrong with its trail. */
   readonly isComplete: boolean
   readonly problems: readonly string[]
 }
@@ -67,11 +70,14 @@ export interface StandbyStatus {
   readonly lastError: { readonly code: StoreErrorCode; readonly message: string } | null
 }
 
-/** Restores a moment into an empty or new directory. */
+/** Restores a moment into an empty or new directory; with `force` what is there is moved aside. */
 export interface RestoreMomentRequest {
   readonly from: string
   readonly dir: string
   readonly password: Uint8Array
+  readonly force: boolean
+  /** Who restores, for the audit trail. */
+  readonly actor: string
   /** Unix milliseconds; or a batch of state.db; or neither for the latest. */
   readonly atMs: number | null
   readonly sequence: number | null

@@ -205,6 +205,7 @@ class Opening {
         created,
         isRestart: this.#request.session !== null,
         marketMigrations: (pendingOf.get('market') ?? []).map(({ name }) => name),
+        promoted: standby && { generation: standby.generation, sequence: standby.files.state.sequence },
       },
     )
     const backend = await this.#start({
@@ -533,15 +534,7 @@ class Opening {
       files.set(file, backend)
       this.#undo.push(() => backend.close())
     }
-    if (standby !== undefined) {
-      const { generation, files: applied } = standby
-      await files.get('state')?.committer?.audit({
-        actor: 'holdfast',
-        event: 'standby.promoted',
-        data: { generation, sequence: applied.state.sequence },
-      })
-      await forgetStandby(dir)
-    }
+    if (standby !== undefined) await forgetStandby(dir)
     for (const name of restored) {
       await files.get('state')?.committer?.audit({
         actor: 'holdfast',

@@ -31,6 +31,9 @@ export type Moment =
   | { readonly kind: 'sequence'; readonly sequence: number }
   | { readonly kind: 'latest' }
 
+/** What has been put together. */
+export type MomentFiles = Omit<RestoredMoment, 'dir' | 'movedAside'>
+
 export interface RestoreMomentOptions {
   readonly target: BackupTarget
   readonly moment: Moment
@@ -41,7 +44,7 @@ export interface RestoreMomentOptions {
 }
 
 /** @throws StoreError `BACKUP_NOT_FOUND` when no generation reaches back that far, `ARCHIVE_DAMAGED`, `WRONG_PASSWORD` */
-export async function restoreMoment({ target, moment, dir, macKeyOf }: RestoreMomentOptions): Promise<RestoredMoment> {
+export async function restoreMoment({ target, moment, dir, macKeyOf }: RestoreMomentOptions): Promise<MomentFiles> {
   const { manifest, macKey, head, plans, problems } = await choose(target, moment, macKeyOf)
   await mkdir(dir, { recursive: true, mode: DIRECTORY_MODE })
   for (const file of DATABASE_FILES) {

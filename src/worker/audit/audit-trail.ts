@@ -27,7 +27,7 @@ const CARRY_OVER_ROWS = 500
 /** What Holdfast records on its own behalf. */
 const SELF = 'holdfast'
 /** Notes that tell why the trail may be older than its head. */
-const RESTORING: ReadonlySet<string> = new Set<BuiltInAuditEvent>(['store.restored', 'standby.promoted'])
+const RESTORING: ReadonlySet<string> = new Set<BuiltInAuditEvent>(['store.restored'])
 
 export interface AuditTrailOptions {
   readonly dir: string
@@ -41,6 +41,8 @@ export interface Opening {
   readonly isRestart: boolean
   /** Of the file of market data; those of state record themselves. */
   readonly marketMigrations: readonly string[]
+  /** Of a standby that becomes the store with this open: how far it had followed. Its head stayed with the source. */
+  readonly promoted: Readonly<Record<string, JsonValue>> | undefined
 }
 
 /** The writer of the file of state, as far as the trail needs it. */
@@ -73,7 +75,7 @@ export class AuditTrail {
     const position = await readPosition((sql) => statements.all(sql, []))
     const trail = new AuditTrail(options, position)
     const inbox = await trail.#readInbox()
-    const alarm = await trail.#compareWithHead(statements.all, inbox)
+    const alarm = await trail.#compareWithHead(statements.all, inbox, opening.promoted !== undefined)
     // A chain never begins before its head does: without one, whoever takes both away is found out.
     if (position.id === 0) await trail.#writeHead(position)
     await connection.exec('BEGIN IMMEDIATE')
@@ -85,6 +87,7 @@ export class AuditTrail {
         [
           ...opening.marketMigrations.map((name) => trail.#own('migration.applied', { file: 'market', name })),
           trail.#own(opening.isRestart ? 'worker.restarted' : 'store.opened', { pid: process.pid }),
+          ...(opening.promoted === undefined ? [] : [trail.#own('standby.promoted', opening.promoted)]),
           ...(alarm === undefined ? [] : [trail.#own('audit.alarm', alarm)]),
           ...inbox.entries,
         ],
@@ -173,11 +176,12 @@ export class AuditTrail {
   async #compareWithHead(
     query: (sql: string, parameters: readonly BindValue[]) => Promise<Row[]>,
     { notes }: Inbox,
+    isPromoted: boolean,
   ): Promise<Readonly<Record<string, JsonValue>> | undefined> {
     const { dir, keys } = this.#options
     const { id } = this.writer.position
     const found = await readHead(dir, keys.chainKey, keys.storeId)
-    const isRestored = notes.some(({ event }) => RESTORING.has(event))
+    const isRestored = isPromoted || notes.some(({ event }) => RESTORING.has(event))
     if (found.state !== 'valid') {
       if (id === 0 || isRestored) return undefined
       return { reason: `audit-head.json was ${found.state}, so a cut at the end would not have shown`, entries: id }

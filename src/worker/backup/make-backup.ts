@@ -214,7 +214,7 @@ async function verify(
     if (how === 'full') {
       beginPhase('verify', summaryOf(body).bytes)
       await writeDatabases(target, body, folder)
-      await assertDatabasesOpen(body, folder, keys)
+      await assertDatabasesOpen(body.databases, folder, keys)
     } else {
       beginPhase(
         'verify',

@@ -1,23 +1,14 @@
-/**
- * Brings a store back from a backup. Everything is put together and checked in a folder beside the target directory,
- * which takes its name at the end: a restore that is killed leaves nothing there. What is in the way is never written
- * over; with `force` it is moved aside.
- */
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+/** Brings a store back from a backup. */
+import { join } from 'node:path'
 import { parseKeyring, unlockKeyring } from '../../crypto/keyring.ts'
 import { KEYRING_FILE, writeKeyring } from '../../crypto/keyring-file.ts'
 import { passwordBytes } from '../../crypto/password.ts'
 import { deriveSubKey } from '../../crypto/sub-key.ts'
 import { withSecret, zero } from '../../crypto/zero.ts'
 import type { RestoreRequest, RestoreResult, VerifyBackupRequest, VerifyBackupResult } from '../../protocol/backup.ts'
-import { StoreError } from '../../protocol/store-error.ts'
 import { leaveAuditNote } from '../audit/audit-inbox.ts'
 import { failpoint } from '../failpoint.ts'
 import { nativeCall } from '../native-calls.ts'
-import { acquireOwnerLock, type OwnerLock } from '../owner-lock.ts'
-import { sqlcipherDriver } from '../sqlcipher-driver.ts'
-import { DIRECTORY_MODE, LOCK_FILE, OWNER_FILE } from '../store-files.ts'
 import {
   assertAuthentic,
   damaged,
@@ -37,6 +28,7 @@ import {
   writeDatabases,
   writeStoredFile,
 } from './restored-files.ts'
+import { assertMayRestore, restoreStaged } from './staged-restore.ts'
 import { type BackupTarget, openTarget } from './target.ts'
 
 const MAX_KEYRING_BYTES = 1024 * 1024
@@ -49,30 +41,15 @@ export async function restoreBackup(request: RestoreRequest): Promise<RestoreRes
   const startedAt = performance.now()
   const { dir } = request
   try {
-    await assertMayRestore(request)
+    await assertMayRestore(dir, request.force)
     const target = await openTarget(request.from)
     const manifest = await readManifest(target, request.id ?? (await newestBackupId(target)))
     const keys = await unlock(target, manifest, request.password)
     try {
-      await removeUnfinished(dir)
-      const stage = `${dir}.restoring-${manifest.id}-${process.pid}`
-      await mkdir(dirname(stage), { recursive: true })
-      await mkdir(stage, { mode: DIRECTORY_MODE })
-      try {
-        const lock = await acquireOwnerLock(sqlcipherDriver, stage)
-        try {
-          await fill(stage, target, manifest, keys, request.actor)
-        } finally {
-          await lock.release()
-        }
-        for (const name of [LOCK_FILE, OWNER_FILE]) await rm(join(stage, name), { force: true })
-        await syncFolder(stage)
-        const movedAside = await publish(stage, dir, request.force)
-        return { ...summaryOf(manifest), dir, movedAside, durationMs: performance.now() - startedAt }
-      } catch (error) {
-        await rm(stage, { recursive: true, force: true }).catch(() => undefined)
-        throw error
-      }
+      const { movedAside } = await restoreStaged({ dir, force: request.force, name: manifest.id }, (stage) =>
+        fill(stage, target, manifest, keys, request.actor),
+      )
+      return { ...summaryOf(manifest), dir, movedAside, durationMs: performance.now() - startedAt }
     } finally {
       zero(keys.dataKey, keys.nextDataKey)
     }
@@ -104,21 +81,6 @@ export async function verifyBackup(request: VerifyBackupRequest): Promise<Verify
     if (request.password !== null) zero(request.password)
     endProgress()
   }
-}
-
-/** Told before anything is read: an empty directory is as good as none. */
-async function assertMayRestore({ dir, force }: RestoreRequest): Promise<void> {
-  if (force || (await isFree(dir))) return
-  throw new StoreError(
-    'STORE_EXISTS',
-    `${dir} is not empty; nothing was changed. Restore to another directory, or use force (--force), which moves what is there aside.`,
-    { details: { dir } },
-  )
-}
-
-async function isFree(dir: string): Promise<boolean> {
-  const found = await stat(dir).catch(() => undefined)
-  return found === undefined || (found.isDirectory() && (await readdir(dir)).length === 0)
 }
 
 interface UnlockedBackup extends BackupKeys {
@@ -166,7 +128,7 @@ async function fill(
   const text = await readSmallFile(target, filePath(keyring?.sha256 as string), MAX_KEYRING_BYTES)
   await writeKeyring(stage, parseKeyring(text.toString('utf8')))
   await failpoint('restore:files-written')
-  await assertDatabasesOpen(manifest, stage, keys)
+  await assertDatabasesOpen(manifest.databases, stage, keys)
   await withSecret(deriveSubKey(keys.dataKey, keys.storeId, 'audit-mac'), (key) =>
     leaveAuditNote(stage, key, {
       actor,
@@ -175,54 +137,4 @@ async function fill(
     }),
   )
   await failpoint('restore:checked')
-}
-
-/** Gives the restored store its name. Between moving one aside and this, a crash leaves both under other names. */
-async function publish(stage: string, dir: string, force: boolean): Promise<string | null> {
-  if (await isFree(dir)) {
-    await rename(stage, dir)
-    await failpoint('restore:renamed')
-    await syncFolder(dirname(dir))
-    return null
-  }
-  if (!force) throw new StoreError('STORE_EXISTS', `${dir} has come into being meanwhile; nothing was changed.`)
-  const lock = await lockIfStore(dir)
-  try {
-    const aside = `${dir}.replaced-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`
-    await rename(dir, aside)
-    await failpoint('restore:moved-aside')
-    await rename(stage, dir)
-    await failpoint('restore:renamed')
-    await syncFolder(dirname(dir))
-    return aside
-  } finally {
-    await lock?.release()
-  }
-}
-
-/** A store in use is not moved away from under its owner. */
-async function lockIfStore(dir: string): Promise<OwnerLock | undefined> {
-  const names = (await stat(dir)).isDirectory() ? await readdir(dir) : []
-  return names.includes(LOCK_FILE) ? await acquireOwnerLock(sqlcipherDriver, dir) : undefined
-}
-
-/** What restores that were killed have left beside `dir`; one that is at work holds a lock. */
-async function removeUnfinished(dir: string): Promise<void> {
-  const parent = dirname(dir)
-  const names = await readdir(parent).catch(() => [])
-  for (const name of names.filter((each) => each.startsWith(`${basename(dir)}.restoring-`))) {
-    const path = join(parent, name)
-    try {
-      await (await acquireOwnerLock(sqlcipherDriver, path)).release()
-    } catch (error) {
-      if (error instanceof StoreError && error.code === 'STORE_LOCKED') continue
-      throw error
-    }
-    await rm(path, { recursive: true, force: true })
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  await handle.sync().finally(() => handle.close())
 }

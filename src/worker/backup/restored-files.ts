@@ -107,8 +107,12 @@ export interface BackupKeys {
 }
 
 /** Opens each restored database and checks every page and the structure. @throws StoreError `BACKUP_DAMAGED` */
-export async function assertDatabasesOpen(manifest: ManifestBody, dir: string, keys: BackupKeys): Promise<void> {
-  for (const { path } of manifest.databases) {
+export async function assertDatabasesOpen(
+  databases: readonly { readonly path: string }[],
+  dir: string,
+  keys: BackupKeys,
+): Promise<void> {
+  for (const { path } of databases) {
     const problems = await withFittingKey(keys, path, (key) => problemsOf(join(dir, path), key))
     if (problems.length > 0) throw damaged(path, `${problems.length} problems, the first: ${problems[0]}`)
   }

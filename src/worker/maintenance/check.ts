@@ -69,14 +69,26 @@ export async function checkStore(
 }
 
 function auditFindings({ problems }: AuditVerification): CheckFinding[] {
-  return problems.map(({ kind, id, message }) => ({
-    code: 'AUDIT_BROKEN',
-    severity: 'error',
-    subject: id === null ? 'audit trail' : `audit trail: entry ${id}`,
-    problem: `${kind}: ${message}`,
-    remedy: 'Keep a copy of the directory as evidence. holdfast audit verify tells more.',
-    repairable: false,
-  }))
+  return problems.map(({ kind, id, message }) =>
+    kind === 'head-missing'
+      ? {
+          code: 'AUDIT_HEAD_MISSING',
+          severity: 'warning',
+          subject: 'audit trail',
+          problem: message,
+          remedy:
+            'After a restore from an archive there is none until an owner opens the store. Otherwise somebody removed it.',
+          repairable: false,
+        }
+      : {
+          code: 'AUDIT_BROKEN',
+          severity: 'error',
+          subject: id === null ? 'audit trail' : `audit trail: entry ${id}`,
+          problem: `${kind}: ${message}`,
+          remedy: 'Keep a copy of the directory as evidence. holdfast audit verify tells more.',
+          repairable: false,
+        },
+  )
 }
 
 /**

@@ -361,6 +361,27 @@ describe('the audit trail', () => {
   })
 })
 
+describe('the head of the audit trail', () => {
+  test('that is missing is a warning of its own, beside which a broken chain still shows', async () => {
+    const dir = await closedStore()
+    rmSync(join(dir, 'audit-head.json'))
+    const reader = await openTempStore({ dir, readOnly: true })
+    expect(await reader.check()).toEqual([
+      expect.objectContaining({ code: 'AUDIT_HEAD_MISSING', severity: 'warning', repairable: false }),
+    ])
+    await reader.close()
+    const connection = await openDatabase(dir)
+    await connection.exec('PRAGMA writable_schema = ON')
+    await queryOnce(connection, `DELETE FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '_audit'`)
+    await connection.close()
+    const unguarded = await openDatabase(dir)
+    await unguarded.exec(`UPDATE "_audit" SET "actor" = 'somebody else' WHERE "id" = 2`)
+    await unguarded.close()
+    const again = await openTempStore({ dir, readOnly: true })
+    expect(new Set(codesOf(await again.check()))).toEqual(new Set(['AUDIT_HEAD_MISSING', 'AUDIT_BROKEN']))
+  })
+})
+
 describe('refusals', () => {
   test('a store opened read-only repairs nothing', async () => {
     const owner = await openTempStore()
