@@ -109,7 +109,8 @@ describe.skipIf(noTerminalReason !== undefined)('on a terminal', () => {
       args: ['top', '--interval', '0.1s', ...DIR],
       steps: [
         { expect: 'market.db', send: 'x' },
-        { expect: 'market.db', send: 'q' },
+        { expect: '\x1b[H', send: 'x' },
+        { expect: '\x1b[H', send: 'q' },
       ],
     })
     expect(screen.split('\x1b[H').length).toBeGreaterThan(2)

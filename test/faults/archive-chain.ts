@@ -71,19 +71,44 @@ export class ArchiveChain {
 
   /** Restores one of the acknowledged moments and compares the whole content. */
   async expectRestorable(step: AcknowledgedStep, into: string, by: 'sequence' | 'time' = 'sequence'): Promise<void> {
+    await this.#restore(step, into, by, false)
+  }
+
+  /**
+   * The same where the owner may have been killed before it had shipped what it acknowledged, and the next one before
+   * it could go on with the generation: then the restore ends before the moment, says so, and what it gives is a state
+   * that was. True when the moment was reached.
+   */
+  async expectRestorableOrNamed(step: AcknowledgedStep, into: string, by: 'sequence' | 'time'): Promise<boolean> {
+    return await this.#restore(step, into, by, true)
+  }
+
+  async #restore(
+    step: AcknowledgedStep,
+    into: string,
+    by: 'sequence' | 'time',
+    mayEndBefore: boolean,
+  ): Promise<boolean> {
     const moment = by === 'sequence' ? { sequence: step.sequence } : { at: step.atMs }
     const restored = await restoreArchive({ from: this.archiveDir, dir: into, password: PASSWORD, ...moment })
-    expect(restored.problems).toEqual([])
+    const isReached = restored.problems.length === 0
+    if (mayEndBefore && !isReached) {
+      expect(restored.problems).toEqual([`The archive ends before sequence ${step.sequence}.`])
+      expect(restored.sequence).toBeLessThan(step.sequence)
+    } else expect(restored.problems).toEqual([])
     const store = await openTestStore(into, { readOnly: true })
     try {
       const found = Number(store.kv.value('step'))
-      if (by === 'sequence') {
+      if (!isReached) {
+        expect(found).toBeLessThan(step.number)
+      } else if (by === 'sequence') {
         expect(found, `sequence ${step.sequence} of step ${step.number}`).toBe(step.number)
         expect(restored.sequence).toBe(step.sequence)
       } else {
         expect(found).toBeGreaterThanOrEqual(step.number)
       }
       await expectContent(store, this.seed, found)
+      return isReached
     } finally {
       await store.close()
     }

@@ -43,10 +43,12 @@ async function storeBeforeMigration(): Promise<Place> {
   return place
 }
 
-async function valuesWith(dir: string, migrations: string): Promise<unknown[]> {
+/** `isPutBack`: the database was put back by hand, without the head of its audit trail, and check says so. */
+async function valuesWith(dir: string, migrations: string, isPutBack = false): Promise<unknown[]> {
   const store = await openStore({ dir, password: PASSWORD, migrations, create: false })
   try {
-    expect(await store.check()).toEqual([])
+    const findings = (await store.check()).filter(({ code }) => !(isPutBack && code.startsWith('AUDIT_')))
+    expect(findings).toEqual([])
     return Array.from({ length: DOCUMENTS }, (_, n) => store.kv.value(`k-${n}`))
   } finally {
     await store.close()
@@ -62,7 +64,7 @@ async function expectCopyOpens({ dir, before }: Place): Promise<void> {
   for (const name of ['keyring.json', 'keyring.backup.json', 'market.db'])
     copyFileSync(join(dir, name), join(restored, name))
   copyFileSync(join(dir, COPY), join(restored, 'state.db'))
-  expect(await valuesWith(restored, before)).toEqual(original)
+  expect(await valuesWith(restored, before, true)).toEqual(original)
 }
 
 async function isMigrated({ dir, before }: Place): Promise<boolean> {
