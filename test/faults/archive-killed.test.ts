@@ -40,6 +40,8 @@ async function restoreAfter(
     const chain = new ArchiveChain(root, `${seed}/${label}/${first}`)
     for (const end of ends.slice(first, first + OWNERS_PER_STORE)) await chain.run(end)
     await chain.run({ how: 'close' })
+    // Whatever came before, an owner that closed in order has shipped all it acknowledged.
+    await chain.expectRestorable(chain.latest, join(root, 'restored-latest'))
     for (let n = 0; n < shortOrLong(4, 8); n++) {
       const step = chain.pick(random)
       const into = join(root, `restored-${n}`)
