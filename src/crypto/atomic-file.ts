@@ -9,6 +9,7 @@
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileError } from './file-error.ts'
+import { syncPath } from './sync-path.ts'
 
 /** Content that is durable beside its target and not yet in its place. */
 export interface StagedFile {
@@ -49,12 +50,7 @@ export async function stageFile(target: string, content: string): Promise<Staged
 export async function publishFile(staged: StagedFile): Promise<void> {
   try {
     await rename(staged.temporary, staged.target)
-    const folder = await open(dirname(staged.target), 'r')
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
-    }
+    await syncPath(dirname(staged.target))
   } catch (error) {
     throw fileError(error, 'write', staged.target)
   }

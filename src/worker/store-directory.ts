@@ -4,8 +4,9 @@
  * can always be told from a store that has lost a file.
  */
 import { existsSync, statSync } from 'node:fs'
-import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { KEYRING_BACKUP_FILE, KEYRING_FILE } from '../crypto/keyring-file.ts'
+import { syncPath } from '../crypto/sync-path.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import { failpoint } from './failpoint.ts'
@@ -88,16 +89,7 @@ export async function publishDatabases(dir: string): Promise<void> {
     renamed = true
     if (file === 'state') await failpoint('create:first-renamed')
   }
-  if (renamed) await syncDirectory(dir)
-}
-
-async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  if (renamed) await syncPath(dir)
 }
 
 /**

@@ -11,6 +11,7 @@ import type { RestoredMoment } from '../../protocol/archive.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
 import type { BackupTarget } from '../backup/target.ts'
+import { writeWhole } from '../backup/write-whole.ts'
 import { DIRECTORY_MODE, databasePath, FILE_MODE } from '../store-files.ts'
 import {
   basePath,
@@ -214,7 +215,7 @@ async function restoreFile(
       const from = segmentPath(manifest.generation, file, number)
       await readSegment(target.read(from), from, macKey, async ({ index, pageNumber, page }) => {
         if (number === plan.segments && index > plan.lastFrame) return
-        await handle.write(page, 0, page.length, (pageNumber - 1) * page.length)
+        await writeWhole(handle, page, (pageNumber - 1) * page.length)
       })
     }
     if (plan.segments > 0) await handle.truncate(plan.pages * manifest.pageBytes)
@@ -236,7 +237,7 @@ export async function copyBaseTo(
   let offset = 0
   for await (const part of target.read(path)) {
     hash.update(part)
-    await handle.write(part, 0, part.length, offset)
+    await writeWhole(handle, part, offset)
     offset += part.length
   }
   if (offset !== files[file].bytes || hash.digest('hex') !== files[file].sha256) {

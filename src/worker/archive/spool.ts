@@ -5,6 +5,7 @@
 import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileError } from '../../crypto/file-error.ts'
+import { syncPath } from '../../crypto/sync-path.ts'
 import type { DatabaseFile } from '../../schema/database-file.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 
@@ -56,12 +57,7 @@ export class Spool {
       } finally {
         await handle.close()
       }
-      const folder = await open(this.#dir, 'r')
-      try {
-        await folder.sync()
-      } finally {
-        await folder.close()
-      }
+      await syncPath(this.#dir)
     } catch (error) {
       await rm(path, { force: true }).catch(() => undefined)
       throw fileError(error, 'write', path)

@@ -12,6 +12,7 @@ import * as z from 'zod'
 import { publishFile, stageFile } from '../../crypto/atomic-file.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
+import { writeWhole } from '../backup/write-whole.ts'
 import { failpoint } from '../failpoint.ts'
 import { databasePath } from '../store-files.ts'
 import { readSegment, sha256Hex } from './segment.ts'
@@ -94,7 +95,7 @@ export async function finishApplying(dir: string, state: StandbyState): Promise<
   let after: AppliedSegment
   try {
     const read = await readSegment(fileChunks(path), path, null, async ({ pageNumber, page }) => {
-      await handle.write(page, 0, page.length, (pageNumber - 1) * page.length)
+      await writeWhole(handle, page, (pageNumber - 1) * page.length)
       await failpoint('standby:applying')
     })
     const last = read.commits.at(-1)

@@ -12,6 +12,7 @@ import type { FollowRequest, StandbyStatus } from '../../protocol/archive.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
 import { type BackupTarget, openTarget } from '../backup/target.ts'
+import { writeWhole } from '../backup/write-whole.ts'
 import type { Driver } from '../driver.ts'
 import { failpoint } from '../failpoint.ts'
 import { toStoreError } from '../io-error.ts'
@@ -186,7 +187,7 @@ export class StandbyFollower {
       if (manifest.files[file].isWhole) return undefined
       const path = segmentPath(manifest.generation, file, 1)
       const read = await readSegment(target.read(path), path, null, async ({ pageNumber, page }) => {
-        await handle.write(page, 0, page.length, (pageNumber - 1) * page.length)
+        await writeWhole(handle, page, (pageNumber - 1) * page.length)
       })
       if (read.header.previous !== manifest.files[file].sha256)
         throw damagedSegment(path, 'it does not follow the base')

@@ -14,6 +14,7 @@ import * as z from 'zod'
 import { publishFile, stageFile } from '../../crypto/atomic-file.ts'
 import { canonicalJson } from '../../crypto/canonical-json.ts'
 import { fileError, systemErrorCode } from '../../crypto/file-error.ts'
+import { syncPath } from '../../crypto/sync-path.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import {
   type AuditEntryInput,
@@ -188,12 +189,7 @@ async function makeInbox(dir: string): Promise<string> {
   try {
     await mkdir(inbox, { mode: DIRECTORY_MODE })
     await chmod(inbox, DIRECTORY_MODE)
-    const folder = await open(dir, 'r')
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
-    }
+    await syncPath(dir)
   } catch (error) {
     if (systemErrorCode(error) !== 'EEXIST') throw fileError(error, 'write', inbox)
   }

@@ -6,12 +6,14 @@ import { randomUUID } from 'node:crypto'
 import { chmod, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileError, systemErrorCode } from '../../crypto/file-error.ts'
+import { syncPath } from '../../crypto/sync-path.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DriverError } from '../driver.ts'
 import { failpoint } from '../failpoint.ts'
 import { sqlcipherDriver } from '../sqlcipher-driver.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import type { BackupTarget, ByteRange, TargetFile, TargetLock } from './target.ts'
+import { writeWhole } from './write-whole.ts'
 
 const READ_BYTES = 1024 * 1024
 const UNFINISHED = /^\..+\.part$/
@@ -55,7 +57,7 @@ class FolderTarget implements BackupTarget {
         await rm(unfinished, { force: true }).catch(() => undefined)
         throw error
       }
-      await syncFolder(folder)
+      await syncPath(folder)
     } catch (error) {
       throw error instanceof DriverError ? error : fileError(error, 'write', place)
     }
@@ -97,7 +99,7 @@ class FolderTarget implements BackupTarget {
     const place = this.#place(path)
     try {
       await rm(place, { force: true })
-      await syncFolder(dirname(place))
+      await syncPath(dirname(place))
     } catch (error) {
       if (systemErrorCode(error) !== 'ENOENT') throw fileError(error, 'write', place)
     }
@@ -140,11 +142,6 @@ function missing(location: string, path: string): StoreError {
   })
 }
 
-async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  let written = 0
-  while (written < chunk.length) written += (await file.write(chunk, written)).bytesWritten
-}
-
 async function readChunk(file: FileHandle, place: string, offset: number, length: number) {
   try {
     return await file.read(Buffer.allocUnsafe(length), 0, length, offset)
@@ -157,16 +154,7 @@ async function readChunk(file: FileHandle, place: string, offset: number, length
 async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true, mode: DIRECTORY_MODE })
   if (first === undefined) return
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncPath(dirname(made))
 }
 
 async function collectFiles(root: string, folder: string, files: TargetFile[]): Promise<void> {

@@ -12,6 +12,7 @@ import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import { type BackedUpDatabase, damaged, filePath, type ManifestBody } from './manifest.ts'
 import { advance } from './progress.ts'
 import type { BackupTarget } from './target.ts'
+import { writeWhole } from './write-whole.ts'
 
 const DATABASE_PATH = /^(?:(state|market)|archive\/(trades-\d{4}))\.db$/
 
@@ -196,9 +197,4 @@ async function writeFile(path: string, fill: (file: FileHandle) => Promise<void>
   } finally {
     await file.close()
   }
-}
-
-async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  let written = 0
-  while (written < chunk.length) written += (await file.write(chunk, written)).bytesWritten
 }

@@ -3,8 +3,9 @@
  * name at the end. A restore that is killed leaves nothing there. What is in the way is never written over; with
  * `force` it is moved aside.
  */
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { syncPath } from '../../crypto/sync-path.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { failpoint } from '../failpoint.ts'
 import { acquireOwnerLock, type OwnerLock } from '../owner-lock.ts'
@@ -40,7 +41,7 @@ export async function restoreStaged<T>(
       await lock.release()
     }
     for (const file of [LOCK_FILE, OWNER_FILE]) await rm(join(stage, file), { force: true })
-    await syncFolder(stage)
+    await syncPath(stage)
     return { result, movedAside: await publish(stage, dir, force) }
   } catch (error) {
     await rm(stage, { recursive: true, force: true }).catch(() => undefined)
@@ -68,7 +69,7 @@ async function publish(stage: string, dir: string, force: boolean): Promise<stri
   if (await isFree(dir)) {
     await rename(stage, dir)
     await failpoint('restore:renamed')
-    await syncFolder(dirname(dir))
+    await syncPath(dirname(dir))
     return null
   }
   if (!force) throw new StoreError('STORE_EXISTS', `${dir} has come into being meanwhile; nothing was changed.`)
@@ -79,7 +80,7 @@ async function publish(stage: string, dir: string, force: boolean): Promise<stri
     await failpoint('restore:moved-aside')
     await rename(stage, dir)
     await failpoint('restore:renamed')
-    await syncFolder(dirname(dir))
+    await syncPath(dirname(dir))
     return aside
   } finally {
     await lock?.release()
@@ -106,9 +107,4 @@ async function removeUnfinished(dir: string): Promise<void> {
     }
     await rm(path, { recursive: true, force: true })
   }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  await handle.sync().finally(() => handle.close())
 }

@@ -6,12 +6,14 @@
 import { type FileHandle, link, mkdir, open, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileError, systemErrorCode } from '../../crypto/file-error.ts'
+import { syncPath } from '../../crypto/sync-path.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { failpoint } from '../failpoint.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import { damaged } from './manifest.ts'
 import { isS3 } from './s3-location.ts'
 import type { BackupTarget, ByteRange, TargetFile, TargetLock } from './target.ts'
+import { writeWhole } from './write-whole.ts'
 
 const BLOCK_BYTES = 512
 const READ_BYTES = 1024 * 1024
@@ -166,8 +168,7 @@ export class NewTar extends TarTarget {
         throw systemErrorCode(error) === 'EEXIST' ? exists(this.location) : error
       })
       await rm(this.#unfinished)
-      const folder = await open(dirname(this.location), 'r')
-      await folder.sync().finally(() => folder.close())
+      await syncPath(dirname(this.location))
     } catch (error) {
       throw fileError(error, 'write', this.location)
     }
@@ -249,11 +250,4 @@ async function assertZero(file: FileHandle, name: string, offset: number, length
 
 function isZero(byte: number): boolean {
   return byte === 0
-}
-
-async function writeWhole(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
-  let written = 0
-  while (written < chunk.length) {
-    written += (await file.write(chunk, written, chunk.length - written, position + written)).bytesWritten
-  }
 }

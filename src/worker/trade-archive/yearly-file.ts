@@ -1,6 +1,7 @@
 /** Makes yearly files, and attaches them to a connection that has `state.db` open. */
-import { chmod, mkdir, open, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { syncPath } from '../../crypto/sync-path.ts'
 import { withSecret } from '../../crypto/zero.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import type { CollectionSpec } from '../../schema/define-collection.ts'
@@ -84,14 +85,5 @@ export async function attachYearlyFile(
       `${database.relativePath}, which holds trades that were archived, ${problem}. Put back a copy of it that is as new as the store.`,
       { details: { path: database.path }, cause: error },
     )
-  }
-}
-
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
