@@ -47,6 +47,7 @@ import type {
   MaintenanceStatus,
   StoreSizes,
 } from './maintenance.ts'
+import type { SeriesMethods } from './series.ts'
 import type { SerializedError } from './store-error.ts'
 import type { ArchiveTradesRequest, ArchiveTradesResult } from './trade-archive.ts'
 
@@ -258,7 +259,7 @@ export type AppliedResult =
   | ({ readonly applied: true } & UnitCommitResult)
 
 /** Everything the worker can be asked. Every method answers once and never shares state with the caller. */
-export interface StoreWorkerMethods {
+export interface StoreWorkerMethods extends SeriesMethods {
   open(request: OpenRequest): Promise<OpenResult>
   hydrate(request: HydrateRequest): Promise<HydratePage>
   commit(batch: Batch): Promise<CommitResult>

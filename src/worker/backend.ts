@@ -1,5 +1,6 @@
 /** What the store worker asks of a database: the seam behind which another backend can stand. */
 import type { StoreWorkerMethods } from '../protocol/methods.ts'
+import type { SeriesMethods } from '../protocol/series.ts'
 
 /** What is asked about backups in a place, without a store. */
 export type TargetMethod = 'backupProgress' | 'listBackups' | 'verifyBackup' | 'pruneBackups' | 'restore'
@@ -7,5 +8,19 @@ export type TargetMethod = 'backupProgress' | 'listBackups' | 'verifyBackup' | '
 /** What a worker does with an archive, without a store. */
 export type ArchiveMethodName = 'follow' | 'followed' | 'unfollow' | 'restoreMoment'
 
-/** A backend answers every method of the protocol but `open`, which makes it, `keys`, which needs none, `halt`, which is the thread's, and those. */
-export type Backend = Omit<StoreWorkerMethods, 'open' | 'keys' | 'halt' | TargetMethod | ArchiveMethodName>
+/** What a backend has rooms of their own for: the methods of each are answered there. */
+export interface BackendParts {
+  readonly series: SeriesMethods
+}
+
+type PartMethodName = { [P in keyof BackendParts]: keyof BackendParts[P] }[keyof BackendParts]
+
+/**
+ * A backend answers every method of the protocol but `open`, which makes it, `keys`, which needs none, `halt`, which is
+ * the thread's, and those above.
+ */
+export type Backend = Omit<
+  StoreWorkerMethods,
+  'open' | 'keys' | 'halt' | TargetMethod | ArchiveMethodName | PartMethodName
+> &
+  BackendParts

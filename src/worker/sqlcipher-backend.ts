@@ -96,6 +96,7 @@ import { countSql, hydrateSql, pageSql, type Sql } from './query-sql.ts'
 import { quoteName } from './quote.ts'
 import { ReadSlots } from './read-slots.ts'
 import { SealedFields } from './sealed-fields.ts'
+import { SeriesStore } from './series/series-store.ts'
 import {
   assertDatabasesPresent,
   assertMayCreate,
@@ -553,6 +554,7 @@ class Opening {
       maintenanceLock,
       queryState: (sql) => state.readers.query(sql, []),
     })
+    const series = new SeriesStore({ dir, market: files.get('market') as FileBackend })
     const committer = files.get('state')?.committer ?? null
     if (committer !== null) trail?.start(committer)
     const backups = new StoreBackups({
@@ -577,6 +579,7 @@ class Opening {
     })
     return new SqlcipherBackend({
       backups,
+      series,
       dir,
       rotation,
       files,
@@ -643,6 +646,7 @@ function migrationsPending(pending: readonly PendingMigration[]): StoreError {
 
 interface SqlcipherBackendParts {
   readonly backups: StoreBackups
+  readonly series: SeriesStore
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly readSlots: ReadSlots
@@ -661,6 +665,7 @@ interface SqlcipherBackendParts {
 }
 
 class SqlcipherBackend implements Backend {
+  readonly series: SeriesStore
   readonly #parts: SqlcipherBackendParts
   readonly #maintenance: Maintenance
   #lastCheck: LastCheck | null = null
@@ -669,6 +674,7 @@ class SqlcipherBackend implements Backend {
 
   constructor(parts: SqlcipherBackendParts) {
     this.#parts = parts
+    this.series = parts.series
     this.#auditReader = new AuditReader({
       dir: parts.dir,
       keys: parts.auditKeys,
@@ -883,6 +889,7 @@ class SqlcipherBackend implements Backend {
     await rotation.end()
     await tradeArchive.close()
     await this.#maintenance.stop()
+    await this.series.close()
     await backups.end()
     await tradeArchive.close()
     await trail?.close()

@@ -3,10 +3,11 @@ import type { KeyRequest, KeyResult } from '../protocol/keys.ts'
 import type { OpenRequest, OpenResult, StoreWorkerMethods } from '../protocol/methods.ts'
 import { StoreError, serializeError } from '../protocol/store-error.ts'
 import { ArchiveMethods } from './archive/archive-methods.ts'
-import type { ArchiveMethodName, Backend } from './backend.ts'
+import type { ArchiveMethodName, Backend, BackendParts } from './backend.ts'
 import { targetMethods } from './backup/target-methods.ts'
 import { performKeyOperation } from './key-operations.ts'
 import { endNativeCalls } from './native-calls.ts'
+import { SERIES_METHODS } from './series/series-store.ts'
 import { openSqlcipherBackend } from './sqlcipher-backend.ts'
 import { sqlcipherDriver } from './sqlcipher-driver.ts'
 
@@ -37,6 +38,10 @@ const BACKEND_METHODS = [
   'backup',
   'close',
 ] as const satisfies readonly (keyof Backend)[]
+
+const PART_METHODS = {
+  series: SERIES_METHODS,
+} as const satisfies { readonly [P in keyof BackendParts]: readonly (keyof BackendParts[P])[] }
 
 const ARCHIVE_METHODS = [
   'follow',
@@ -75,8 +80,19 @@ export function createStoreWorker(): StoreWorkerMethods {
       return await backend[name](request)
     })
   }
+  for (const [part, names] of Object.entries(PART_METHODS)) {
+    for (const name of names) {
+      methods[name] = rejectingWithData(async (request: unknown) => {
+        if (backend === undefined) throw new StoreError('STORE_CLOSED', 'The store is not open.')
+        const answering = backend[part as keyof BackendParts] as unknown as Record<string, PartMethod>
+        return await answering[name]?.(request)
+      })
+    }
+  }
   return methods as unknown as StoreWorkerMethods
 }
+
+type PartMethod = (request: unknown) => Promise<unknown>
 
 function rejectingWithData<R, T>(method: (request: R) => Promise<T>): (request: R) => Promise<T> {
   return async (request) => {

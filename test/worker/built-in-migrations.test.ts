@@ -39,7 +39,10 @@ test('each migration has a test below: add one with the next', async () => {
     '0004_audit_chain',
     '0005_growth',
   ])
-  expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual(['0001_session'])
+  expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual([
+    '0001_session',
+    '0002_series',
+  ])
 })
 
 test('together they make what the definitions of the built-in collections ask for', async () => {
@@ -241,7 +244,21 @@ describe('market/0001_session', () => {
     await runOnce(dir, {}, () => undefined)
     const market = await openDatabase(dir, 'market', 'read-only')
     const rows = await queryOnce(market, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
-    expect(rows.map(({ name }) => name)).toEqual(['_collections', '_migrations', '_session'])
+    expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(['_collections', '_migrations', '_session']))
+  })
+})
+
+describe('market/0002_series', () => {
+  test('makes tables for series, and loses no document of a store from before', async () => {
+    const dir = await olderStore(5, (state) => insertDocuments(state, 'trades', [['t', trade('t')]]), 1)
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0002_series')
+      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
+      expect(await opened.backend.series.seriesList({ kind: null })).toEqual([])
+    })
+    const market = await openDatabase(dir, 'market', 'read-only')
+    const rows = await queryOnce(market, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
+    expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(['_blocks', '_points', '_series']))
   })
 })
 

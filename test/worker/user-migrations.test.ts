@@ -131,7 +131,7 @@ describe('refused with nothing changed', () => {
   test('STORE_FROM_FUTURE in the market file keeps the state file from migrating', async () => {
     const dir = storeWithNotes()
     const market = await openDatabase(dir, 'market')
-    await market.exec(`INSERT INTO "_migrations" VALUES ('holdfast', 2, '0002_newer', 'x', 1)`)
+    await market.exec(`INSERT INTO "_migrations" VALUES ('holdfast', 1000, '1000_newer', 'x', 1)`)
     await market.close()
     const before = fingerprint(dir)
     expect(await codeOf(openBackend(dir, { userMigrationsDir: migrationsFolder(AUTHORS) }))).toBe('STORE_FROM_FUTURE')
@@ -228,13 +228,16 @@ describe('without applying', () => {
     { readOnly: true },
   ] as const)('%j: what is pending in every file is named at once', async (changes) => {
     const dir = storeWithNotes()
+    const files = builtInFiles()
+    const number = Object.keys(files).filter((name) => name.startsWith('market/')).length + 1
+    const newer = `${String(number).padStart(4, '0')}_newer`
     const migrationsDir = migrationsFolder({
-      ...builtInFiles(),
-      'market/0002_newer.sql': 'CREATE TABLE "newer" ("id" INTEGER PRIMARY KEY)',
+      ...files,
+      [`market/${newer}.sql`]: 'CREATE TABLE "newer" ("id" INTEGER PRIMARY KEY)',
     })
     const request = { migrationsDir, userMigrationsDir: migrationsFolder(AUTHORS), ...changes }
     const error = await failureOf(openBackend(dir, request))
-    expect(error).toMatchObject({ code: 'MIGRATION_PENDING', details: { pending: ['0002_authors', '0002_newer'] } })
+    expect(error).toMatchObject({ code: 'MIGRATION_PENDING', details: { pending: ['0002_authors', newer] } })
   })
 
   test('rehearse finds a migration that would fail, and changes nothing', async () => {
