@@ -1,5 +1,5 @@
 /** Holdfast, from the built package as a user gets it. */
-import { defineCollection, openStore, z } from '../../dist/index.js'
+import { defineCollection, type OpenStoreOptions, openStore, z } from '../../dist/index.js'
 import { type Bar, generateBars, generateDocuments, type OrderDocument } from '../documents.ts'
 import type { Contender, Secrets } from './contender.ts'
 
@@ -40,11 +40,13 @@ const collections = {
 const AGGREGATE = `SELECT symbol, count(*) AS n, min(low) AS low, max(high) AS high, avg(close) AS mean,
     sum(volume) AS volume FROM bars GROUP BY symbol`
 
-const openAt = (dir: string, secrets: Secrets) => openStore({ dir, password: secrets.password, collections })
+/** For what only Holdfast does as well. */
+export const openHoldfast = (dir: string, secrets: Secrets, options: Pick<OpenStoreOptions, 'archive'> = {}) =>
+  openStore({ ...options, dir, password: secrets.password, collections })
 
 export const contender: Contender = {
   async open(dir, secrets) {
-    const store = await openAt(dir, secrets)
+    const store = await openHoldfast(dir, secrets)
     return {
       put: (document) => store.docs.put(document),
       putArchived: (document) => store.archive.put(document),
@@ -59,7 +61,7 @@ export const contender: Contender = {
   },
 
   async seed(dir, secrets, content) {
-    const store = await openAt(dir, secrets)
+    const store = await openHoldfast(dir, secrets)
     await store.docs.load(generateDocuments(content.hotDocuments))
     await store.archive.load(generateDocuments(content.archivedDocuments))
     await store.bars.load(generateBars(content.bars))

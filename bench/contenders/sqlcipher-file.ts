@@ -79,6 +79,11 @@ export class SqlcipherFile {
     })()
   }
 
+  /** Another file with the same content, encrypted anew. See https://sqlite.org/lang_vacuum.html#vacuuminto. */
+  vacuumInto(path: string): void {
+    this.#database.prepare('VACUUM INTO ?').run(path)
+  }
+
   /** Closing the last connection checkpoints and removes the write-ahead log. */
   close(): void {
     this.#database.close()

@@ -179,7 +179,51 @@ export const ROWS: readonly Row[] = [
   },
   { title: '  as opened, before any use', workload: 'memory', metric: 'openedRatio', unit: '×', betterIs: 'lower' },
   { title: '  (a plain Map of the documents)', workload: 'memory', metric: 'mapRatio', unit: '×', betterIs: 'lower' },
+  {
+    title: 'hot backup (bs3mc: VACUUM INTO)',
+    workload: 'backup',
+    metric: 'backupMegabytesPerSecond',
+    unit: 'MB/s',
+    betterIs: 'higher',
+  },
+  {
+    title: '  cp and sync of the same file',
+    workload: 'backup',
+    metric: 'copyMegabytesPerSecond',
+    unit: 'MB/s',
+    betterIs: 'higher',
+  },
+  { title: '  restore', workload: 'backup', metric: 'restoreMegabytesPerSecond', unit: 'MB/s', betterIs: 'higher' },
+  ...besideOperations(),
+  {
+    title: 'password rotation of a big store, against a small one',
+    workload: 'rotate-password',
+    metric: 'ratio',
+    unit: '×',
+    betterIs: 'lower',
+    budget: fixed('≤ 1.2 ×', 1.2),
+  },
+  { title: '  of the big store', workload: 'rotate-password', metric: 'bigMs', unit: 'ms', betterIs: 'lower' },
 ]
+
+function besideOperations(): Row[] {
+  const shared = { workload: 'beside-operations', unit: '×', betterIs: 'lower' } as const
+  const budget = fixed('≤ 1.5 ×', 1.5)
+  return [
+    { title: 'ack p99, calm', workload: 'beside-operations', metric: 'calmP99Ms', unit: 'ms', betterIs: 'lower' },
+    { ...shared, title: '  beside a backup, against calm', metric: 'backupRatio', budget },
+    { ...shared, title: '  beside archiving', metric: 'archiveRatio', budget },
+    { ...shared, title: '  beside maintenance', metric: 'maintenanceRatio', budget },
+    { ...shared, title: '  beside a rotation of the data key', metric: 'rotationRatio', budget },
+    {
+      title: '  longest event-loop gap beside that rotation',
+      workload: 'beside-operations',
+      metric: 'rotationGapMs',
+      unit: 'ms',
+      betterIs: 'lower',
+    },
+  ]
+}
 
 /** The figure a row shows for a contender. */
 export function figureOf(samples: Samples, disk: Disk, row: Row, contender: ContenderName): number | undefined {

@@ -16,6 +16,9 @@ export const WORKLOAD_NAMES = [
   'open',
   'bytes',
   'memory',
+  'backup',
+  'beside-operations',
+  'rotate-password',
 ] as const
 export type WorkloadName = (typeof WORKLOAD_NAMES)[number]
 
@@ -92,6 +95,24 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
     contenders: ['holdfast'],
     needsGc: true,
     maxRounds: 3,
+  },
+  backup: {
+    title: 'a first backup of a 200 MB store and its restore, beside cp with sync of the same file and VACUUM INTO',
+    shares: ['open'],
+    contenders: ['holdfast', 'bs3mc'],
+    maxRounds: 3,
+  },
+  'beside-operations': {
+    title: '1,000 puts a second, calm and while the store of 200 MB is backed up, archived, maintained, rekeyed',
+    copies: 'open',
+    contenders: ['holdfast'],
+    maxRounds: 3,
+  },
+  'rotate-password': {
+    title: 'rotatePassword of a small store and of a big one, by turns',
+    shares: ['smallArchive', 'bigArchive'],
+    contenders: ['holdfast'],
+    maxRounds: 2,
   },
 }
 
