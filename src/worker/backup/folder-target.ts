@@ -13,7 +13,7 @@ import { failpoint } from '../failpoint.ts'
 import { sqlcipherDriver } from '../sqlcipher-driver.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import type { BackupTarget, ByteRange, TargetFile, TargetLock } from './target.ts'
-import { writeWhole } from './write-whole.ts'
+import { writeGently } from './write-whole.ts'
 
 const READ_BYTES = 1024 * 1024
 const UNFINISHED = /^\..+\.part$/
@@ -46,7 +46,7 @@ class FolderTarget implements BackupTarget {
       try {
         const file = await open(unfinished, 'wx', FILE_MODE)
         try {
-          for await (const chunk of content instanceof Uint8Array ? [content] : content) await writeWhole(file, chunk)
+          await writeGently(file, content)
           await file.sync()
         } finally {
           await file.close()

@@ -13,7 +13,7 @@ import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import { damaged } from './manifest.ts'
 import { isS3 } from './s3-location.ts'
 import type { BackupTarget, ByteRange, TargetFile, TargetLock } from './target.ts'
-import { writeWhole } from './write-whole.ts'
+import { writeGently, writeWhole } from './write-whole.ts'
 
 const BLOCK_BYTES = 512
 const READ_BYTES = 1024 * 1024
@@ -142,10 +142,7 @@ export class NewTar extends TarTarget {
     const offset = this.#end + BLOCK_BYTES
     let bytes = 0
     try {
-      for await (const chunk of content instanceof Uint8Array ? [content] : content) {
-        await writeWhole(this.#file, chunk, offset + bytes)
-        bytes += chunk.length
-      }
+      bytes = await writeGently(this.#file, content, offset)
       const padding = Buffer.alloc(padded(bytes) - bytes)
       await writeWhole(this.#file, padding, offset + bytes)
       await writeWhole(this.#file, header(path, bytes, Date.now()), this.#end)
