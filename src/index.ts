@@ -55,6 +55,12 @@ export type { ReconcilePolicy } from './client/reconcile/policy.ts'
 export { type ReconcileOptions, reconcile } from './client/reconcile/reconcile.ts'
 export type { ReconcileCounts, ReconcileReport } from './client/reconcile/reconcile-report.ts'
 export { type RestoreArchiveOptions, restoreArchive } from './client/restore-archive.ts'
+export type { BarsFormat, QuotesFormat, TicksFormat } from './client/series/formats/layout.ts'
+export { type ReadSeriesOptions, readBars, readQuotes, readTicks } from './client/series/formats/read-series.ts'
+export type { SeriesColumns, SeriesSource } from './client/series/formats/series-columns.ts'
+export type { TimeUnit } from './client/series/formats/time-stamps.ts'
+export { type RowOf, toRows } from './client/series/formats/to-rows.ts'
+export { type WriteFormat, type WriteSeriesOptions, writeSeries } from './client/series/formats/write-series.ts'
 export { type FollowArchiveOptions, followArchive, type Standby } from './client/standby.ts'
 export type {
   CheckOptions,
