@@ -48,6 +48,7 @@ import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { CollectionSpec } from '../schema/define-collection.ts'
 import { removeLink } from './archive/archive-link.ts'
 import { Archiver } from './archive/archiver.ts'
+import { LogKeeper } from './archive/log-keeper.ts'
 import {
   assertNoStandby,
   finishApplying,
@@ -220,8 +221,9 @@ class Opening {
       trail,
       session,
       standby,
+      guards,
     })
-    for (const guard of guards) await guard.close()
+    if (this.#request.archive === null) for (const guard of guards.values()) await guard.release()
     if (isInterrupted) backend.resumeRotation()
     return {
       backend,
@@ -291,6 +293,7 @@ class Opening {
       trail: null,
       session: 0,
       standby: undefined,
+      guards: new Map(),
     })
     return {
       backend,
@@ -416,16 +419,16 @@ class Opening {
   /**
    * The last connection to close moves the log into the database, whatever that file holds by then: an open that is
    * refused would still write into a file that does not even belong here. While a connection that can't write is open
-   * beside them, closing the others does nothing of the kind.
+   * beside them, closing the others does nothing of the kind. An archive needs that to the end (`archive/log-keeper.ts`).
    */
-  async #openGuards(keys: StoreKeys, keyring: Keyring): Promise<Connection[]> {
-    const { dir } = this.#request
-    const guards: Connection[] = []
+  async #openGuards(keys: StoreKeys, keyring: Keyring): Promise<Map<DatabaseFile, LogKeeper>> {
+    const { dir, archive } = this.#request
+    const guards = new Map<DatabaseFile, LogKeeper>()
     for (const file of DATABASE_FILES) {
-      if (!hasLog(dir, file)) continue
-      const guard = await this.#openKeyed(databasePath(dir, file), file, keys, keyring, 'read-only')
-      this.#undo.push(() => guard.close())
-      guards.push(guard)
+      if (archive === null && !hasLog(dir, file)) continue
+      const guard = new LogKeeper(await this.#openKeyed(databasePath(dir, file), file, keys, keyring, 'read-only'))
+      this.#undo.push(() => guard.release())
+      guards.set(file, guard)
     }
     return guards
   }
@@ -509,15 +512,17 @@ class Opening {
     readonly session: number
     /** What this directory was until now. */
     readonly standby: StandbyState | undefined
+    readonly guards: ReadonlyMap<DatabaseFile, LogKeeper>
   }): Promise<SqlcipherBackend> {
     const { dir, durability } = this.#request
-    const { keys, keyring, collections, writers, lock, restored, auditKeys, trail, session, standby } = parts
+    const { keys, keyring, collections, writers, lock, restored, auditKeys, trail, session, standby, guards } = parts
     const databaseKeys = this.#keysOf(keys, keyring)
     const sealedFields = new SealedFields(keys.sealingKey)
     const readSlots = new ReadSlots()
     const files = new Map<DatabaseFile, FileBackend>()
     const maintenanceLock = new MaintenanceLock()
-    const archiver = lock === null ? null : await this.#startArchiver(keys, keyring, session, files, maintenanceLock)
+    const archiver =
+      lock === null ? null : await this.#startArchiver({ keys, keyring, session, files, maintenanceLock, guards })
     for (const file of DATABASE_FILES) {
       const backend = await FileBackend.start({
         driver: this.#driver,
@@ -597,14 +602,16 @@ class Opening {
     })
   }
 
-  async #startArchiver(
-    keys: StoreKeys,
-    keyring: Keyring,
-    session: number,
-    files: ReadonlyMap<DatabaseFile, FileBackend>,
-    maintenanceLock: MaintenanceLock,
-  ): Promise<Archiver | null> {
+  async #startArchiver(parts: {
+    readonly keys: StoreKeys
+    readonly keyring: Keyring
+    readonly session: number
+    readonly files: ReadonlyMap<DatabaseFile, FileBackend>
+    readonly maintenanceLock: MaintenanceLock
+    readonly guards: ReadonlyMap<DatabaseFile, LogKeeper>
+  }): Promise<Archiver | null> {
     const { dir, archive } = this.#request
+    const { keys, keyring, session, files, maintenanceLock, guards } = parts
     if (archive === null) {
       await removeLink(dir)
       return null
@@ -616,6 +623,7 @@ class Opening {
       session,
       macKey: deriveSubKey(keys.dataKey, keyring.storeId, 'backup-mac'),
       openReader: (file) => this.#openKeyed(databasePath(dir, file), file, keys, keyring, 'read-only'),
+      keepers: guards,
       alone: (work) => maintenanceLock.exclusiveOperation('new generation of the archive', work),
       audit: async (data) => {
         await files.get('state')?.committer?.audit({ actor: 'holdfast', event: 'archive.started', data })

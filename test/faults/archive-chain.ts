@@ -13,19 +13,27 @@ export interface AcknowledgedStep {
   readonly number: number
   readonly sequence: number
   readonly atMs: number
+  /** Counts up. */
+  readonly owner: number
 }
 
 export type OwnerEnd =
   | { readonly how: 'close' }
+  /** `process.exit`, with the store open. */
+  | { readonly how: 'exit' }
   | { readonly how: 'moment'; readonly afterMs: number }
   | { readonly how: 'failpoint'; readonly failpoint: string }
   /** The worker ends; the process goes on and closes. */
   | { readonly how: 'worker'; readonly failpoint: string }
 
-const STEPS_BEFORE_CLOSE = 60
-const ENDLESS = 1_000_000
 /** A failpoint that is not reached ends with a close. */
-const STEPS_WITH_FAILPOINT = 250
+const STEPS: Readonly<Record<OwnerEnd['how'], number>> = {
+  close: 60,
+  exit: 60,
+  moment: 1_000_000,
+  failpoint: 250,
+  worker: 250,
+}
 
 export class ArchiveChain {
   readonly dir: string
@@ -48,7 +56,8 @@ export class ArchiveChain {
       archive: { dir: this.archiveDir, intervalMs: 20 },
       seed: this.seed,
       round: this.#round,
-      steps: end.how === 'close' ? STEPS_BEFORE_CLOSE : end.how === 'moment' ? ENDLESS : STEPS_WITH_FAILPOINT,
+      steps: STEPS[end.how],
+      exits: end.how === 'exit',
     }
     const program = ChildProgram.start('archived-writer', {
       arguments: given,
@@ -58,67 +67,44 @@ export class ArchiveChain {
       void program.line('ready').then(() => setTimeout(() => program.kill('SIGKILL'), end.afterMs))
     }
     const ending = await program.ended
-    const isAsExpected = ending.signal === 'SIGKILL' || program.lines.includes('closed')
+    const isAsExpected = ending.signal === 'SIGKILL' || program.lines.includes(end.how === 'exit' ? 'exits' : 'closed')
     expect(isAsExpected, `${JSON.stringify(end)}: ${JSON.stringify(ending)} ${program.errorText}`).toBe(true)
     if (ending.signal === 'SIGKILL') this.kills += 1
     for (const line of program.lines) {
       const [word, number, sequence, atMs] = line.split(' ')
       if (word === 'durable') {
-        this.acknowledged.push({ number: Number(number), sequence: Number(sequence), atMs: Number(atMs) })
+        this.acknowledged.push({
+          number: Number(number),
+          sequence: Number(sequence),
+          atMs: Number(atMs),
+          owner: this.#round,
+        })
       }
     }
   }
 
   /** Restores one of the acknowledged moments and compares the whole content. */
   async expectRestorable(step: AcknowledgedStep, into: string, by: 'sequence' | 'time' = 'sequence'): Promise<void> {
-    await this.#restore(step, into, by, false)
-  }
-
-  /**
-   * The same where the owner may have been killed before it had shipped what it acknowledged, and the next one before
-   * it could go on with the generation: then the restore ends before the moment, says so, and what it gives is a state
-   * that was. True when the moment was reached.
-   */
-  async expectRestorableOrNamed(step: AcknowledgedStep, into: string, by: 'sequence' | 'time'): Promise<boolean> {
-    return await this.#restore(step, into, by, true)
-  }
-
-  async #restore(
-    step: AcknowledgedStep,
-    into: string,
-    by: 'sequence' | 'time',
-    mayEndBefore: boolean,
-  ): Promise<boolean> {
     const moment = by === 'sequence' ? { sequence: step.sequence } : { at: step.atMs }
-    const restored = await restoreArchive({ from: this.archiveDir, dir: into, password: PASSWORD, ...moment }).catch(
-      (error: { readonly code: string }) => {
-        // Acknowledged before the first base was whole.
-        if (mayEndBefore && error.code === 'BACKUP_NOT_FOUND') return undefined
-        throw error
-      },
-    )
-    if (restored === undefined) return false
-    const isReached = restored.problems.length === 0
-    if (mayEndBefore && !isReached) {
-      expect(restored.problems).toEqual([`The archive ends before sequence ${step.sequence}.`])
-      expect(restored.sequence).toBeLessThan(step.sequence)
-    } else expect(restored.problems).toEqual([])
+    const restored = await restoreArchive({ from: this.archiveDir, dir: into, password: PASSWORD, ...moment })
+    expect(restored.problems).toEqual([])
     const store = await openTestStore(into, { readOnly: true })
     try {
       const found = Number(store.kv.value('step'))
-      if (!isReached) {
-        expect(found).toBeLessThan(step.number)
-      } else if (by === 'sequence') {
+      if (by === 'sequence') {
         expect(found, `sequence ${step.sequence} of step ${step.number}`).toBe(step.number)
         expect(restored.sequence).toBe(step.sequence)
       } else {
         expect(found).toBeGreaterThanOrEqual(step.number)
       }
       await expectContent(store, this.seed, found)
-      return isReached
     } finally {
       await store.close()
     }
+  }
+
+  get lastOfEachOwner(): readonly AcknowledgedStep[] {
+    return this.acknowledged.filter(({ owner }, index) => this.acknowledged[index + 1]?.owner !== owner)
   }
 
   /** The last that was acknowledged. */

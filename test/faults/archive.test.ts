@@ -7,7 +7,7 @@ import { codeOf } from './refusal.ts'
 import { canMount, SmallDisk } from './small-disk.ts'
 import { PASSWORD } from './store-settings.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
-import { openTestStore, type TestStore } from './worker-faults.ts'
+import { openTestStore, openWithFailpoint, type TestStore } from './worker-faults.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 
@@ -104,6 +104,89 @@ describe('an archive', () => {
       await store.close()
     }
     expect(generations(where)).toHaveLength(1)
+  })
+
+  it('goes on in the same generation after the death of a worker, with all that had not been shipped', async () => {
+    const where = place()
+    await (await archived(where)).close()
+    // Far too seldom for anything but the end to ship.
+    const archive = { ...where.archive, intervalMs: 600_000 }
+    const store = await openWithFailpoint(where.dir, 'commit:before-commit=exit@9', { archive })
+    onTestFinished(() => store.close())
+    await until(async () => (await store.status()).archive?.generation != null)
+    const sequences: number[] = []
+    for (let n = 0; n < 12; n++) {
+      await store.transaction((tx) => {
+        tx.kv.put({ key: 'n', value: n })
+        tx.kv.delete('m')
+      })
+      sequences.push(await sequenceOf(store, 'n'))
+    }
+    expect(store.stats().workerRestarts).toBe(1)
+    await store.close()
+    expect(generations(where)).toHaveLength(1)
+    for (const n of [0, 5, 7, 8, 11]) {
+      const dir = join(where.root, `restored-${n}`)
+      const restored = await restoreArchive({
+        from: where.archive.dir,
+        dir,
+        password: PASSWORD,
+        sequence: sequences[n],
+      })
+      expect(restored).toMatchObject({ isComplete: true, sequence: sequences[n] })
+      expect((await openTempStore({ dir, readOnly: true })).kv.value('n')).toBe(n)
+    }
+  })
+
+  it('never gives a later state for a batch from before its base, also when a worker has died in the same session', async () => {
+    const where = place()
+    writeFileSync(where.archive.dir, 'away')
+    const archive = { dir: where.archive.dir, intervalMs: 600_000, maxLagBytes: 50_000 }
+    const store = await openWithFailpoint(where.dir, 'commit:before-commit=exit@1', { archive })
+    onTestFinished(() => store.close())
+    await store.kv.set('n', 1)
+    const before = await sequenceOf(store, 'n')
+    for (let n = 0; n < 20; n++) await store.kv.set('n', `${n} ${'x'.repeat(4_000)}`)
+    await until(async () => (await store.status()).archive?.lastError?.code === 'ARCHIVE_BEHIND')
+    await store.checkpoint()
+    rmSync(where.archive.dir)
+    await store.transaction((tx) => {
+      tx.kv.put({ key: 'n', value: 2 })
+      tx.kv.delete('m')
+    })
+    expect(store.stats().workerRestarts).toBe(1)
+    await until(async () => (await store.status()).archive?.generation != null)
+    const after = await sequenceOf(store, 'n')
+    await store.close()
+    const dir = join(where.root, 'restored')
+    const request = { from: where.archive.dir, dir, password: PASSWORD }
+    expect(await codeOf(restoreArchive({ ...request, sequence: before }))).toBe('BACKUP_NOT_FOUND')
+    expect(await restoreArchive({ ...request, sequence: after })).toMatchObject({ sequence: after, problems: [] })
+    expect((await openTempStore({ dir, readOnly: true })).kv.value('n')).toBe(2)
+  })
+
+  it('that could not be reached by an owner gets what that one wrote from the next', async () => {
+    const where = place()
+    await (await archived(where)).close()
+    const aside = `${where.archive.dir}.aside`
+    cpSync(where.archive.dir, aside, { recursive: true })
+    rmSync(where.archive.dir, { recursive: true })
+    writeFileSync(where.archive.dir, 'away')
+    const store = await openTempStore({ dir: where.dir, archive: where.archive })
+    await store.kv.set('n', 1)
+    const sequence = await sequenceOf(store, 'n')
+    await store.kv.set('n', 2)
+    await store.close()
+    rmSync(where.archive.dir)
+    cpSync(aside, where.archive.dir, { recursive: true })
+    const next = await archived(where)
+    await next.kv.set('n', 3)
+    await next.close()
+    expect(generations(where)).toHaveLength(1)
+    const dir = join(where.root, 'restored')
+    const restored = await restoreArchive({ from: where.archive.dir, dir, password: PASSWORD, sequence })
+    expect(restored).toMatchObject({ isComplete: true, sequence })
+    expect((await openTempStore({ dir, readOnly: true })).kv.value('n')).toBe(1)
   })
 
   it('begins a new generation when an owner wrote without it', async () => {

@@ -34,6 +34,7 @@ import {
 import { cutLink, writeLink } from './archive-link.ts'
 import { continuedChains } from './continuation.ts'
 import { FileArchiver } from './file-archiver.ts'
+import type { LogKeeper } from './log-keeper.ts'
 import { Spool } from './spool.ts'
 import { DEFAULT_PAGE_BYTES } from './wal-frames.ts'
 
@@ -47,6 +48,7 @@ export interface ArchiverOptions extends ArchiveSettings {
   readonly storeId: string
   readonly session: number
   readonly openReader: (file: DatabaseFile) => Promise<Connection>
+  readonly keepers: ReadonlyMap<DatabaseFile, LogKeeper>
   /** Taken over, and zeroed at the end. */
   readonly macKey: Uint8Array
   /** Runs work that no other operation of the upkeep may run beside. @throws StoreError `BUSY_OPERATION` */
@@ -94,6 +96,7 @@ export class Archiver {
         session,
         spool: archiver.#spool,
         openReader: () => options.openReader(file),
+        keeper: options.keepers.get(file) as LogKeeper,
         ship: () => archiver.#shipWithin(SHIP_WAIT_MS),
         onCommit: () => archiver.#boundLag(),
         onFault: (error) => void archiver.#fault(error),
@@ -296,6 +299,7 @@ export class Archiver {
     const now = new Date()
     const generation = generationName(now, randomBytes(4).toString('hex'))
     const macKey = this.#macKey
+    let isReplaced = false
     try {
       const starts = { state: await this.#files.state.beginBase(), market: await this.#files.market.beginBase() }
       if (this.#generation !== undefined) {
@@ -309,7 +313,8 @@ export class Archiver {
       await failpoint('archive:base-written')
       this.#keyring = { number: 0, stamp: '' }
       await this.#shipKeyring(target, generation)
-      if (this.#isEnding || macKey !== this.#macKey) return
+      if (this.#isEnding || macKey !== this.#macKey) throw notBegun(target.location)
+      isReplaced = true
       const chains = forEachFile((file) =>
         this.#files[file].beginChain(generation, macKey, bases[file].sha256, starts[file]),
       )
@@ -325,7 +330,7 @@ export class Archiver {
           createdAt: now.toISOString(),
           createdAtMs: Math.max(now.getTime(), starts.state.moment.timeMs),
           session,
-          sequence: starts.state.moment.sequence ?? firstSequence(session),
+          sequence: Math.max(starts.state.moment.sequence ?? 0, firstSequence(session)),
           pageBytes: DEFAULT_PAGE_BYTES,
           files: forEachFile((file) => ({ ...bases[file], isWhole: chains[file].isWhole })),
         },
@@ -335,7 +340,10 @@ export class Archiver {
       await failpoint('archive:manifest-written')
       await writeLink(dir, generation)
     } catch (error) {
-      await this.#giveUp(null)
+      // The one before has missed nothing, and goes on.
+      if (this.#generation !== undefined && !isReplaced)
+        for (const file of Object.values(this.#files)) file.cancelBase()
+      else await this.#giveUp(null)
       throw error
     }
     this.#generation = generation
@@ -415,6 +423,10 @@ function foreign(location: string): StoreError {
   return new StoreError('STORE_EXISTS', `${location} holds the archive of another store. Give each store its own.`, {
     details: { location },
   })
+}
+
+function notBegun(location: string): StoreError {
+  return new StoreError('STORE_CLOSED', `The store was closed before the base for ${location} was whole.`)
 }
 
 function notShipped(location: string): StoreError {

@@ -4,7 +4,7 @@
  * noted in a small file, in the slot of the frame after which the commit will stand. Nothing here is fsynced: after a
  * power cut the last commits may be nameless, and can then be restored by what stands around them.
  */
-import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { DatabaseFile } from '../../schema/database-file.ts'
@@ -45,13 +45,33 @@ export class CommitLog {
   find(salt: Buffer, frame: number): CommitNote | undefined {
     const slot = this.#slot
     if (readSync(this.#descriptor, slot, 0, SLOT_BYTES, frame * SLOT_BYTES) < SLOT_BYTES) return undefined
-    if (slot.readUInt32BE(CHECKED_BYTES) !== crc32(slot.subarray(0, CHECKED_BYTES))) return undefined
-    if (slot.compare(salt, 0, 8, 0, 8) !== 0 || slot.readUInt32BE(8) !== frame) return undefined
-    const sequence = slot.readDoubleBE(12)
-    return { sequence: sequence === 0 ? null : sequence, timeMs: slot.readDoubleBE(20) }
+    if (!isWhole(slot) || slot.compare(salt, 0, 8, 0, 8) !== 0 || slot.readUInt32BE(8) !== frame) return undefined
+    return noteIn(slot)
+  }
+
+  /** The highest that was ever noted and not written over: no batch that was committed has a higher one. */
+  highestSequence(): number | null {
+    const slots = Buffer.alloc(fstatSync(this.#descriptor).size)
+    readSync(this.#descriptor, slots, 0, slots.length, 0)
+    let highest: number | null = null
+    for (let at = 0; at + SLOT_BYTES <= slots.length; at += SLOT_BYTES) {
+      const slot = slots.subarray(at, at + SLOT_BYTES)
+      const sequence = isWhole(slot) ? noteIn(slot).sequence : null
+      if (sequence !== null && sequence > (highest ?? 0)) highest = sequence
+    }
+    return highest
   }
 
   close(): void {
     closeSync(this.#descriptor)
   }
+}
+
+function isWhole(slot: Buffer): boolean {
+  return slot.readUInt32BE(CHECKED_BYTES) === crc32(slot.subarray(0, CHECKED_BYTES))
+}
+
+function noteIn(slot: Buffer): CommitNote {
+  const sequence = slot.readDoubleBE(12)
+  return { sequence: sequence === 0 ? null : sequence, timeMs: slot.readDoubleBE(20) }
 }

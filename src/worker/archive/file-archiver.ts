@@ -17,8 +17,9 @@ import { failpoint } from '../failpoint.ts'
 import { databasePath } from '../store-files.ts'
 import { eraseWalTail } from '../wal-tail.ts'
 import { segmentPath } from './archive-files.ts'
-import { cutLink, writeLogEnd } from './archive-link.ts'
+import { linkedGeneration, writeLogEnd } from './archive-link.ts'
 import { commitLogPath } from './commit-log.ts'
+import type { LogKeeper } from './log-keeper.ts'
 import { SegmentContent, type SegmentHeader } from './segment.ts'
 import type { Spool, SpooledSegment } from './spool.ts'
 import { type FoundCommit, WalFollower, type WalPosition } from './wal-follower.ts'
@@ -45,6 +46,7 @@ export interface FileArchiverOptions {
   readonly session: number
   readonly spool: Spool
   readonly openReader: () => Promise<Connection>
+  readonly keeper: LogKeeper
   /** Asked whenever frames have to go: ships what can be shipped within a bound of time. */
   readonly ship: () => Promise<void>
   /** Called after each commit that was found. */
@@ -102,6 +104,8 @@ export class FileArchiver {
   #lastSpooled: LastShipped | undefined
   #chain: Chain | undefined
   #isClosing = false
+  /** At the end: nothing in the log is needed any more. */
+  #isLogFree = false
   /** While a base is copied: its place in the log. */
   #cut: WalPosition | undefined
   #isBasing = false
@@ -127,6 +131,9 @@ export class FileArchiver {
     if (header !== undefined) await eraseWalTail(archiver.#walPath, frame)
     await archiver.#pin.hold()
     for (const commit of present) archiver.#take(commit)
+    // After the death of a worker the session goes on, and nothing in an empty log says how far it was.
+    const { sequence, timeMs } = archiver.#lastFound
+    archiver.#lastFound = { sequence: sequence ?? follower.highestSequence, timeMs }
     return archiver
   }
 
@@ -208,6 +215,12 @@ export class FileArchiver {
     this.#freed = this.#found
     this.#unshippedSince = undefined
     await this.#pin.release()
+  }
+
+  /** The copy failed: the generation before goes on. */
+  cancelBase(): void {
+    this.#cut = undefined
+    this.#isBasing = false
   }
 
   /** Pins the log for a copy of the database file. What is in the log from here on belongs to the copy. */
@@ -442,6 +455,7 @@ export class FileArchiver {
     await this.#pin.release()
     try {
       await work()
+      this.#isLogFree = this.#isClosing
     } finally {
       if (this.#isRecording && !this.#isClosing) await this.#pin.hold()
     }
@@ -449,11 +463,9 @@ export class FileArchiver {
 
   async #secure(): Promise<boolean> {
     const chain = this.#chain
-    if (chain === undefined || this.#isBasing) {
-      // What is written now is in no archive: the next owner begins a new generation.
-      if (this.#isClosing) cutLink(this.#options.dir)
-      return this.#isClosing
-    }
+    // No archive has been reached yet: the log stays for the next owner, if there is a generation that can go on with it.
+    if (chain === undefined) return this.#isClosing && (await linkedGeneration(this.#options.dir)) === undefined
+    if (this.#isBasing) return false
     const bytes = this.#commits.reduce((sum, commit) => sum + frameBytesOf(commit), 0)
     if (bytes > MAX_SPOOL_BYTES && !this.#isClosing) return false
     try {
@@ -487,13 +499,15 @@ export class FileArchiver {
     this.#isClosing = true
   }
 
-  /** Before the last connection of the owner is closed. */
+  /** Before the last connection of the owner that can write is closed. */
   async closePin(): Promise<void> {
     await this.#pin.close()
+    if (this.#isLogFree) await this.#options.keeper.release()
   }
 
   /** After it. */
   async closeFiles(): Promise<void> {
+    await this.#options.keeper.release()
     this.#follower.close()
     await this.#descriptors.close()
   }

@@ -78,6 +78,11 @@ export class WalFollower {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs)
   }
 
+  /** What no batch that this file or its log holds is beyond. */
+  get highestSequence(): number | null {
+    return this.#log.highestSequence()
+  }
+
   /** Who knows the name of a commit that was found behind this position. */
   noteAt(salt: Buffer, frame: number): CommitNote | undefined {
     return this.#log.find(salt, frame)
@@ -94,7 +99,11 @@ export class WalFollower {
 
   /** After each transaction that was committed: takes in what it added to the log. */
   committed(): void {
+    const { header } = this.#position
     this.#walk(this.#note)
+    // The first commit of a log was noted before the log had its salt.
+    const now = this.#position.header
+    if (this.#note !== undefined && now !== undefined && now !== header) this.#log.note(now.salt, 0, this.#note)
   }
 
   #walk(note: CommitNote | undefined): void {
@@ -186,12 +195,11 @@ export class WalFollower {
     const found = await readWalFrames(this.#path)
     if (found === undefined) return []
     const { header, frames } = found
-    const commits: FoundCommit[] = []
+    const commits: (Omit<FoundCommit, 'timeMs'> & { readonly timeMs: number | undefined })[] = []
     for (const { index, commitPages } of frames) {
       if (commitPages === 0) continue
       const { frame, sum } = this.#position.header === undefined ? { frame: 0, sum: header.sum } : this.#position
-      const note = frame === 0 ? undefined : this.#log.find(header.salt, frame)
-      this.#lastTimeMs = Math.max(this.#lastTimeMs, note?.timeMs ?? 0)
+      const note = this.#log.find(header.salt, frame)
       commits.push({
         header,
         firstFrame: frame + 1,
@@ -199,12 +207,23 @@ export class WalFollower {
         sumBefore: sum,
         pages: commitPages,
         sequence: note?.sequence ?? null,
-        timeMs: this.#lastTimeMs,
+        timeMs: note?.timeMs,
       })
       this.#readFrameHeader(header, index)
       this.#position = { header, frame: index, sum: frameChecksum(this.#frameHeader), pages: commitPages }
     }
     if (commits.length === 0) this.#position = { header, frame: 0, sum: header.sum, pages: 0 }
-    return commits
+    return this.#timed(commits)
+  }
+
+  /** What has no note came before what follows it, and before now: never earlier than it was. */
+  #timed(commits: readonly (Omit<FoundCommit, 'timeMs'> & { readonly timeMs: number | undefined })[]): FoundCommit[] {
+    let following = Date.now()
+    const times = commits.map(({ timeMs }) => timeMs)
+    for (let n = times.length - 1; n >= 0; n--) following = times[n] ??= following
+    return commits.map((commit, n) => {
+      this.#lastTimeMs = Math.max(this.#lastTimeMs, times[n] as number)
+      return { ...commit, timeMs: this.#lastTimeMs }
+    })
   }
 }

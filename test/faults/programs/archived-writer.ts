@@ -13,9 +13,11 @@ export interface ArchivedWriterArguments {
   readonly round: number
   /** Closes the store after so many. */
   readonly steps: number
+  /** Ends without closing it, as a program does that knows nothing of it. */
+  readonly exits: boolean
 }
 
-const { dir, archive, seed, round, steps } = programArguments<ArchivedWriterArguments>()
+const { dir, archive, seed, round, steps, exits } = programArguments<ArchivedWriterArguments>()
 report('pid', process.pid)
 const store = await openStore({ dir, password: PASSWORD, kdf: KDF, collections: ownCollections, archive })
 // A worker that takes over is not to die of the same.
@@ -41,6 +43,10 @@ for (let number = first; number < first + steps; number++) {
   if (step.tick) await putTick(number)
   if (random.chance(0.02)) await store.checkpoint()
   if (random.chance(0.2)) await new Promise((resume) => setTimeout(resume, random.below(20)))
+}
+if (exits) {
+  report('exits')
+  process.exit(0)
 }
 await store.close()
 report('closed')
