@@ -37,7 +37,7 @@ async function restoreAfter(ends: readonly OwnerEnd[], label: string, random: Ra
     await chain.run({ how: 'close' })
     expect(generationsIn(chain.archiveDir), 'no end of an owner ends a generation').toHaveLength(1)
     const lastOfEach = random.shuffle(chain.lastOfEachOwner).slice(0, shortOrLong(2, 4))
-    const others = Array.from({ length: shortOrLong(4, 8) }, () => chain.pick(random))
+    const others = Array.from({ length: shortOrLong(2, 8) }, () => chain.pick(random))
     for (const [n, step] of [chain.latest, ...lastOfEach, ...others].entries()) {
       await chain.expectRestorable(step, join(root, `restored-${n}`), n % 4 === 3 ? 'time' : 'sequence')
       restored += 1
