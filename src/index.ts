@@ -61,6 +61,20 @@ export type { SeriesColumns, SeriesSource } from './client/series/formats/series
 export type { TimeUnit } from './client/series/formats/time-stamps.ts'
 export { type RowOf, toRows } from './client/series/formats/to-rows.ts'
 export { type WriteFormat, type WriteSeriesOptions, writeSeries } from './client/series/formats/write-series.ts'
+export type {
+  PerformanceHistoryOptions,
+  PerformanceRecord,
+  Skill,
+  SkillDependency,
+  SkillFilterOptions,
+  SkillInput,
+  SkillListOptions,
+  SkillMatch,
+  SkillPerformance,
+  SkillSearchOptions,
+  SkillVersion,
+  StoreSkills,
+} from './client/skills/store-skills.ts'
 export { type FollowArchiveOptions, followArchive, type Standby } from './client/standby.ts'
 export type {
   CheckOptions,
@@ -132,6 +146,14 @@ export type {
   WorkerStatus,
   YearlyFileStatus,
 } from './protocol/methods.ts'
+export type {
+  DependentSkill,
+  MetricSummary,
+  NeededSkill,
+  PerformanceSummary,
+  SavedSkill,
+  SkillSummary,
+} from './protocol/skills.ts'
 export {
   isStoreError,
   STORE_ERROR_CODES,

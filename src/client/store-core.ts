@@ -19,6 +19,7 @@ export class StoreCore {
   readonly supervisor: WorkerSupervisor
   readonly #queues: Readonly<Record<DatabaseFile, CommitQueue>>
   readonly #readOnly: boolean
+  readonly #flushes: (() => Promise<void>)[] = []
   #closed = false
 
   constructor(supervisor: WorkerSupervisor, firstSequence: number, limits: QueueLimits, readOnly: boolean) {
@@ -62,6 +63,12 @@ export class StoreCore {
     this.assertNotClosed()
     const { failure } = this.supervisor
     if (failure !== undefined) throw failure
+  }
+
+  /** @throws StoreError `STORE_CLOSED`, `READ_ONLY`, or the failure of the store. */
+  assertWritable(): void {
+    this.assertOpen()
+    if (this.#readOnly) throw readOnly()
   }
 
   /** What is in memory can be read even when the worker is gone for good. @throws StoreError `STORE_CLOSED` */
@@ -118,8 +125,7 @@ export class StoreCore {
   }
 
   #admit(file: DatabaseFile, operations: number, bytes: number): CommitQueue {
-    this.assertOpen()
-    if (this.#readOnly) throw readOnly()
+    this.assertWritable()
     const queue = this.#queues[file]
     const refusal = queue.refusal(operations, bytes)
     if (refusal !== undefined) throw refusal
@@ -131,8 +137,14 @@ export class StoreCore {
     await this.#queues[target.spec.file].settledThrough(target.lastUnit)
   }
 
+  /** `settled` resolves when all that was accepted beside the queues is durable or has failed. */
+  onFlush(settled: () => Promise<void>): void {
+    this.#flushes.push(settled)
+  }
+
   async flush(): Promise<void> {
     for (const queue of this.queues) await queue.settledThrough(queue.acceptedUnits)
+    for (const settled of this.#flushes) await settled()
   }
 
   drainSync(timeoutMs: number): void {

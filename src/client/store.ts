@@ -17,6 +17,7 @@ import type { CollectionState } from './collection-state.ts'
 import type { QueueStats } from './commit-queue.ts'
 import { storeMetrics } from './metrics.ts'
 import { closeOnSignals, drainOnExit, forgetOnExit } from './process-exit.ts'
+import { SkillLibrary, type StoreSkills } from './skills/store-skills.ts'
 import type { StoreCore } from './store-core.ts'
 import {
   type DataKeyRotation,
@@ -62,6 +63,8 @@ export type SqlParameter = string | number | boolean | null
 export interface StoreStats extends QueueStats {
   /** The queue of bulk data, apart from that of state. */
   readonly market: QueueStats
+  /** Writes to skills, accepted and not yet durable. */
+  readonly skills: { readonly depth: number }
   readonly hotDocuments: Readonly<Record<string, number>>
   readonly workerRestarts: number
 }
@@ -94,6 +97,8 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
   readonly sync: SyncScope<Cs>
   /** The audit trail: what was done, by whom and why, in a chain that shows what was changed. */
   readonly audit: StoreAudit
+  /** Versioned skills, code or text, with full-text search: see `docs/skills.md`. */
+  readonly skills: StoreSkills
   /**
    * Gathers writes in a synchronous callback and commits them whole or not at all. Resolves to the callback's result
    * when durable. Rejects with what the callback throws, or like `put`.
@@ -236,6 +241,7 @@ export class HoldfastStore {
   readonly keys: StoreKeys
   readonly #core: StoreCore
   readonly #audit: StoreAuditTrail
+  readonly #skills: SkillLibrary
   readonly #states: ReadonlyMap<string, CollectionState>
   readonly #allStates: ReadonlyMap<string, CollectionState>
   readonly #listeners = { restart: new Set<StoreEvents['restart']>(), failure: new Set<StoreEvents['failure']>() }
@@ -250,6 +256,7 @@ export class HoldfastStore {
     this.appliedMigrations = opened.appliedMigrations
     this.#core = opened.core
     this.#audit = new StoreAuditTrail(opened.core)
+    this.#skills = new SkillLibrary(opened.core)
     this.#states = opened.states
     this.#allStates = opened.allStates
     const sync: Record<string, unknown> = { flush: () => this.#core.drainSync(SYNC_TIMEOUT_MS) }
@@ -265,6 +272,10 @@ export class HoldfastStore {
 
   get audit(): StoreAudit {
     return this.#audit
+  }
+
+  get skills(): StoreSkills {
+    return this.#skills
   }
 
   get collectionNames(): readonly string[] {
@@ -317,6 +328,7 @@ export class HoldfastStore {
     return {
       ...this.#core.queue('state').stats(),
       market: this.#core.queue('market').stats(),
+      skills: { depth: this.#skills.depth },
       hotDocuments: Object.fromEntries(hot.map((state) => [state.spec.name, state.mirror?.size ?? 0])),
       workerRestarts: this.#core.supervisor.restarts,
     }

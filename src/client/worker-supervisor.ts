@@ -80,6 +80,11 @@ export class WorkerSupervisor {
     return this.#failure
   }
 
+  /** True when no worker will take over from one that dies. */
+  get isEnding(): boolean {
+    return this.#closing || this.#failure !== undefined
+  }
+
   /** One call, once: rejects with `WORKER_LOST` when the worker dies meanwhile. */
   async callOnce<M extends MethodName>(method: M, ...request: RequestOf<M>): Promise<ResultOf<M>> {
     if (this.#failure !== undefined) throw this.#failure

@@ -48,6 +48,7 @@ import type {
   StoreSizes,
 } from './maintenance.ts'
 import type { SeriesMethods } from './series.ts'
+import type { SkillMethods } from './skills.ts'
 import type { SerializedError } from './store-error.ts'
 import type { ArchiveTradesRequest, ArchiveTradesResult } from './trade-archive.ts'
 
@@ -259,7 +260,7 @@ export type AppliedResult =
   | ({ readonly applied: true } & UnitCommitResult)
 
 /** Everything the worker can be asked. Every method answers once and never shares state with the caller. */
-export interface StoreWorkerMethods extends SeriesMethods {
+export interface StoreWorkerMethods extends SeriesMethods, SkillMethods {
   open(request: OpenRequest): Promise<OpenResult>
   hydrate(request: HydrateRequest): Promise<HydratePage>
   commit(batch: Batch): Promise<CommitResult>

@@ -1,6 +1,7 @@
 /** What the store worker asks of a database: the seam behind which another backend can stand. */
 import type { StoreWorkerMethods } from '../protocol/methods.ts'
 import type { SeriesMethods } from '../protocol/series.ts'
+import type { SkillMethods } from '../protocol/skills.ts'
 
 /** What is asked about backups in a place, without a store. */
 export type TargetMethod = 'backupProgress' | 'listBackups' | 'verifyBackup' | 'pruneBackups' | 'restore'
@@ -11,6 +12,7 @@ export type ArchiveMethodName = 'follow' | 'followed' | 'unfollow' | 'restoreMom
 /** What a backend has rooms of their own for: the methods of each are answered there. */
 export interface BackendParts {
   readonly series: SeriesMethods
+  readonly skills: SkillMethods
 }
 
 type PartMethodName = { [P in keyof BackendParts]: keyof BackendParts[P] }[keyof BackendParts]

@@ -54,6 +54,8 @@ export const FAILPOINTS = [
   'rotate:file-done',
   'rotate:before-promote',
   'rotate:promoted',
+  'skills:before-commit',
+  'skills:committed',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

@@ -156,7 +156,7 @@ async function rollBack(connection: Connection): Promise<void> {
 async function holdsData(connection: Connection): Promise<boolean> {
   const tables = await queryOnce(
     connection,
-    `SELECT "name" FROM sqlite_schema WHERE "type" = 'table' AND "name" NOT IN ('_migrations', '_session', '_auditWaiting')`,
+    `SELECT "name" FROM sqlite_schema WHERE "type" = 'table' AND "name" NOT IN ('_migrations', '_session', '_auditWaiting', '_skillSearch_config', '_skillSearch_data')`,
   )
   for (const { name } of tables) {
     if ((await queryOnce(connection, `SELECT 1 FROM ${quoteName(String(name))} LIMIT 1`)).length > 0) return true

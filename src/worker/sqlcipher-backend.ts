@@ -98,6 +98,7 @@ import { quoteName } from './quote.ts'
 import { ReadSlots } from './read-slots.ts'
 import { SealedFields } from './sealed-fields.ts'
 import { SeriesStore } from './series/series-store.ts'
+import { SkillStore } from './skills/skill-store.ts'
 import {
   assertDatabasesPresent,
   assertMayCreate,
@@ -560,6 +561,7 @@ class Opening {
       queryState: (sql) => state.readers.query(sql, []),
     })
     const series = new SeriesStore({ dir, market: files.get('market') as FileBackend })
+    const skills = new SkillStore({ dir, readers: state.readers, committer: state.committer })
     const committer = files.get('state')?.committer ?? null
     if (committer !== null) trail?.start(committer)
     const backups = new StoreBackups({
@@ -585,6 +587,7 @@ class Opening {
     return new SqlcipherBackend({
       backups,
       series,
+      skills,
       dir,
       rotation,
       files,
@@ -655,6 +658,7 @@ function migrationsPending(pending: readonly PendingMigration[]): StoreError {
 interface SqlcipherBackendParts {
   readonly backups: StoreBackups
   readonly series: SeriesStore
+  readonly skills: SkillStore
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly readSlots: ReadSlots
@@ -674,6 +678,7 @@ interface SqlcipherBackendParts {
 
 class SqlcipherBackend implements Backend {
   readonly series: SeriesStore
+  readonly skills: SkillStore
   readonly #parts: SqlcipherBackendParts
   readonly #maintenance: Maintenance
   #lastCheck: LastCheck | null = null
@@ -683,6 +688,7 @@ class SqlcipherBackend implements Backend {
   constructor(parts: SqlcipherBackendParts) {
     this.#parts = parts
     this.series = parts.series
+    this.skills = parts.skills
     this.#auditReader = new AuditReader({
       dir: parts.dir,
       keys: parts.auditKeys,

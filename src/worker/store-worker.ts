@@ -8,6 +8,7 @@ import { targetMethods } from './backup/target-methods.ts'
 import { performKeyOperation } from './key-operations.ts'
 import { endNativeCalls } from './native-calls.ts'
 import { SERIES_METHODS } from './series/series-store.ts'
+import { SKILL_METHODS } from './skills/skill-store.ts'
 import { openSqlcipherBackend } from './sqlcipher-backend.ts'
 import { sqlcipherDriver } from './sqlcipher-driver.ts'
 
@@ -41,6 +42,7 @@ const BACKEND_METHODS = [
 
 const PART_METHODS = {
   series: SERIES_METHODS,
+  skills: SKILL_METHODS,
 } as const satisfies { readonly [P in keyof BackendParts]: readonly (keyof BackendParts[P])[] }
 
 const ARCHIVE_METHODS = [

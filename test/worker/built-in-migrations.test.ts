@@ -38,6 +38,7 @@ test('each migration has a test below: add one with the next', async () => {
     '0003_yearly_files',
     '0004_audit_chain',
     '0005_growth',
+    '0006_skills',
   ])
   expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual([
     '0001_session',
@@ -56,9 +57,13 @@ test('together they make what the definitions of the built-in collections ask fo
 
 test('they make no table that the store does not know', async () => {
   const migrated = await inMemory((await readMigrations(MIGRATIONS_DIR)).map(({ sql }) => sql))
-  const rows = await queryOnce(migrated, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
+  const rows = await queryOnce(
+    migrated,
+    `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite%'`,
+  )
   const own = ['_audit', '_auditWaiting', '_collections', '_growth', '_migrations', '_session', '_yearlyFiles']
-  expect(rows.map(({ name }) => name)).toEqual([...own, ...specs.map(({ name }) => name)].sort())
+  own.push('_skills', '_skillVersions', '_skillDependencies', '_skillTags', '_skillPerformance', '_skillSearch')
+  expect(rows.map(({ name }) => name).sort()).toEqual([...own, ...specs.map(({ name }) => name)].sort())
 })
 
 describe('0001_collections', () => {
@@ -235,6 +240,23 @@ describe('0005_growth', () => {
     })
     const database = await openDatabase(dir)
     expect(await queryOnce(database, 'SELECT * FROM "_growth"')).toEqual([])
+  })
+})
+
+describe('0006_skills', () => {
+  test('keeps the documents of the version before, and takes skills that search finds', async () => {
+    const dir = await olderStore(5, (state) => insertDocuments(state, 'trades', [['t', trade('t')]]))
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0006_skills')
+      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
+    })
+    const database = await openDatabase(dir)
+    await database.exec(`
+      INSERT INTO "_skills" ("id", "name", "version", "createdAt", "updatedAt") VALUES (7, 'fade', 1, 1, 1);
+      INSERT INTO "_skillVersions" VALUES (7, 1, 'text', 1, x'00', x'00', '[]', NULL, 3, 'about', '{}', '', 'how');
+      INSERT INTO "_skillSearch" ("_skillSearch") VALUES ('rebuild')`)
+    const search = `SELECT "rowid" FROM "_skillSearch" WHERE "_skillSearch" MATCH 'about'`
+    expect(await queryOnce(database, search)).toEqual([{ rowid: 7 }])
   })
 })
 
