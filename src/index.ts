@@ -6,6 +6,17 @@
 export { z } from 'zod'
 export type { ArchiveOptions } from './client/archive-options.ts'
 export type { ArchiveTradesOptions } from './client/archive-trades.ts'
+export type { ArtifactStream } from './client/artifacts/artifact-stream.ts'
+export type {
+  ArtifactSource,
+  ArtifactStats,
+  ArtifactVerification,
+  CollectGarbageOptions,
+  ListArtifactsOptions,
+  PutArtifactOptions,
+  StoreArtifacts,
+  VerifyArtifactsOptions,
+} from './client/artifacts/store-artifacts.ts'
 export type { AppendedAuditEntry } from './client/audit/audit-entry-input.ts'
 export type { AuditListener, AuditQuery, StoreAudit, TransactionAudit } from './client/audit/store-audit.ts'
 export {
@@ -102,6 +113,17 @@ export type { SyncCollection, SyncScope } from './client/sync-store.ts'
 export type { TransactionCollection, TransactionScope } from './client/transaction.ts'
 export type { UnlockCommand } from './client/unlock-command.ts'
 export type { ArchiveStatus, RestoredMoment, StandbyStatus } from './protocol/archive.ts'
+export type {
+  ArtifactDamage,
+  ArtifactDeletion,
+  ArtifactGarbage,
+  ArtifactLineage,
+  ArtifactReference,
+  ArtifactRelative,
+  ArtifactsStatus,
+  ArtifactVersion,
+  StoredArtifact,
+} from './protocol/artifacts.ts'
 export type {
   AuditEntry,
   AuditFilter,

@@ -87,6 +87,7 @@ const EXIT_OF_ERROR: Readonly<Record<StoreErrorCode, ExitName>> = {
   ARCHIVE_DAMAGED: 'corrupt',
   ARCHIVE_BEHIND: 'failure',
   STANDBY_NOT_READY: 'noStore',
+  ARTIFACT_DAMAGED: 'corrupt',
   EXCHANGE_ERROR: 'failure',
   INTERNAL: 'failure',
 }

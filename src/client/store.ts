@@ -10,6 +10,7 @@ import type { BuiltInCollections } from '../schema/built-in-collections.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../schema/database-file.ts'
 import type { AnyCollection } from '../schema/define-collection.ts'
 import { type ArchiveTradesOptions, archiveTradesRequest } from './archive-trades.ts'
+import { ArtifactRegistry, type ArtifactStats, type StoreArtifacts } from './artifacts/store-artifacts.ts'
 import { type StoreAudit, StoreAuditTrail } from './audit/store-audit.ts'
 import { type BackupOptions, backUp } from './backup.ts'
 import { type Collection, StoreCollection } from './collection.ts'
@@ -66,6 +67,7 @@ export interface StoreStats extends QueueStats {
   /** Writes to skills, accepted and not yet durable. */
   readonly skills: { readonly depth: number }
   readonly hotDocuments: Readonly<Record<string, number>>
+  readonly artifacts: ArtifactStats
   readonly workerRestarts: number
 }
 
@@ -99,6 +101,8 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
   readonly audit: StoreAudit
   /** Versioned skills, code or text, with full-text search: see `docs/skills.md`. */
   readonly skills: StoreSkills
+  /** Models, data sets and other large files, in versions. */
+  readonly artifacts: StoreArtifacts
   /**
    * Gathers writes in a synchronous callback and commits them whole or not at all. Resolves to the callback's result
    * when durable. Rejects with what the callback throws, or like `put`.
@@ -242,6 +246,7 @@ export class HoldfastStore {
   readonly #core: StoreCore
   readonly #audit: StoreAuditTrail
   readonly #skills: SkillLibrary
+  readonly #artifacts: ArtifactRegistry
   readonly #states: ReadonlyMap<string, CollectionState>
   readonly #allStates: ReadonlyMap<string, CollectionState>
   readonly #listeners = { restart: new Set<StoreEvents['restart']>(), failure: new Set<StoreEvents['failure']>() }
@@ -257,6 +262,7 @@ export class HoldfastStore {
     this.#core = opened.core
     this.#audit = new StoreAuditTrail(opened.core)
     this.#skills = new SkillLibrary(opened.core)
+    this.#artifacts = new ArtifactRegistry(opened.core)
     this.#states = opened.states
     this.#allStates = opened.allStates
     const sync: Record<string, unknown> = { flush: () => this.#core.drainSync(SYNC_TIMEOUT_MS) }
@@ -276,6 +282,10 @@ export class HoldfastStore {
 
   get skills(): StoreSkills {
     return this.#skills
+  }
+
+  get artifacts(): StoreArtifacts {
+    return this.#artifacts
   }
 
   get collectionNames(): readonly string[] {
@@ -330,6 +340,7 @@ export class HoldfastStore {
       market: this.#core.queue('market').stats(),
       skills: { depth: this.#skills.depth },
       hotDocuments: Object.fromEntries(hot.map((state) => [state.spec.name, state.mirror?.size ?? 0])),
+      artifacts: this.#artifacts.stats,
       workerRestarts: this.#core.supervisor.restarts,
     }
   }

@@ -17,6 +17,9 @@ export type SubKeyPurpose =
   | 'backup-mac'
   | 'keyring-mac'
   | 'keyslot'
+  | 'artifact-address'
+  | 'artifact-gear'
+  | 'artifact-wrap'
 
 const KEY_BYTES = 32
 

@@ -15,6 +15,7 @@ import type {
   RestoreMomentRequest,
   StandbyStatus,
 } from './archive.ts'
+import type { ArtifactMethods, ArtifactsStatus } from './artifacts.ts'
 import type { AuditNoteRequest, AuditPage, AuditPageRequest, AuditStatus, AuditVerification } from './audit.ts'
 import type {
   BackupListing,
@@ -234,6 +235,7 @@ export interface WorkerStatus {
   readonly readLatency: LatencyCounts
   readonly disk: DiskSpace
   readonly lastCheck: LastCheck | null
+  readonly artifacts: ArtifactsStatus
   /** What the keyring says of itself, without its secrets, and how far a rotation of the data key has come. */
   readonly keys: KeyringInfo & { readonly rotation: RotationProgress | null }
   readonly maintenance: MaintenanceStatus
@@ -260,7 +262,7 @@ export type AppliedResult =
   | ({ readonly applied: true } & UnitCommitResult)
 
 /** Everything the worker can be asked. Every method answers once and never shares state with the caller. */
-export interface StoreWorkerMethods extends SeriesMethods, SkillMethods {
+export interface StoreWorkerMethods extends SeriesMethods, SkillMethods, ArtifactMethods {
   open(request: OpenRequest): Promise<OpenResult>
   hydrate(request: HydrateRequest): Promise<HydratePage>
   commit(batch: Batch): Promise<CommitResult>

@@ -1,4 +1,5 @@
 /** What the store worker asks of a database: the seam behind which another backend can stand. */
+import type { ArtifactMethods } from '../protocol/artifacts.ts'
 import type { StoreWorkerMethods } from '../protocol/methods.ts'
 import type { SeriesMethods } from '../protocol/series.ts'
 import type { SkillMethods } from '../protocol/skills.ts'
@@ -13,6 +14,7 @@ export type ArchiveMethodName = 'follow' | 'followed' | 'unfollow' | 'restoreMom
 export interface BackendParts {
   readonly series: SeriesMethods
   readonly skills: SkillMethods
+  readonly artifacts: ArtifactMethods
 }
 
 type PartMethodName = { [P in keyof BackendParts]: keyof BackendParts[P] }[keyof BackendParts]

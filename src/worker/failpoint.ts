@@ -56,6 +56,14 @@ export const FAILPOINTS = [
   'rotate:promoted',
   'skills:before-commit',
   'skills:committed',
+  'artifacts:chunk-written',
+  'artifacts:group-durable',
+  'artifacts:before-commit',
+  'artifacts:recorded',
+  'artifacts:finished',
+  'artifacts:version-deleted',
+  'artifacts:shredded',
+  'artifacts:file-removed',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

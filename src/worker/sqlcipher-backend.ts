@@ -56,6 +56,7 @@ import {
   readyStandby,
   type StandbyState,
 } from './archive/standby-state.ts'
+import { ArtifactStore } from './artifacts/artifact-store.ts'
 import { noteWrongPassword } from './audit/audit-inbox.ts'
 import { AuditKeys } from './audit/audit-keys.ts'
 import { AuditReader } from './audit/audit-reader.ts'
@@ -560,6 +561,13 @@ class Opening {
       maintenanceLock,
       queryState: (sql) => state.readers.query(sql, []),
     })
+    const artifacts = await ArtifactStore.start({
+      dir,
+      state,
+      sealingKey: keys.sealingKey,
+      storeId: keyring.storeId,
+      commits: () => [...files.values()].reduce((sum, { committer }) => sum + (committer?.status.commits ?? 0), 0),
+    })
     const series = new SeriesStore({ dir, market: files.get('market') as FileBackend })
     const skills = new SkillStore({ dir, readers: state.readers, committer: state.committer })
     const committer = files.get('state')?.committer ?? null
@@ -588,6 +596,7 @@ class Opening {
       backups,
       series,
       skills,
+      artifacts,
       dir,
       rotation,
       files,
@@ -659,6 +668,7 @@ interface SqlcipherBackendParts {
   readonly backups: StoreBackups
   readonly series: SeriesStore
   readonly skills: SkillStore
+  readonly artifacts: ArtifactStore
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly readSlots: ReadSlots
@@ -679,6 +689,7 @@ interface SqlcipherBackendParts {
 class SqlcipherBackend implements Backend {
   readonly series: SeriesStore
   readonly skills: SkillStore
+  readonly artifacts: ArtifactStore
   readonly #parts: SqlcipherBackendParts
   readonly #maintenance: Maintenance
   #lastCheck: LastCheck | null = null
@@ -689,6 +700,7 @@ class SqlcipherBackend implements Backend {
     this.#parts = parts
     this.series = parts.series
     this.skills = parts.skills
+    this.artifacts = parts.artifacts
     this.#auditReader = new AuditReader({
       dir: parts.dir,
       keys: parts.auditKeys,
@@ -864,6 +876,7 @@ class SqlcipherBackend implements Backend {
       readLatency: readSlots.latency,
       disk,
       lastCheck: this.#lastCheck,
+      artifacts: await this.artifacts.status(),
       audit: await this.#auditReader.status(),
       keys: await this.#keysStatus(),
       maintenance: this.#maintenance.status,
@@ -904,6 +917,7 @@ class SqlcipherBackend implements Backend {
     await tradeArchive.close()
     await this.#maintenance.stop()
     await this.series.close()
+    await this.artifacts.close()
     await backups.end()
     await tradeArchive.close()
     await trail?.close()

@@ -3,6 +3,7 @@ import type { KeyRequest, KeyResult } from '../protocol/keys.ts'
 import type { OpenRequest, OpenResult, StoreWorkerMethods } from '../protocol/methods.ts'
 import { StoreError, serializeError } from '../protocol/store-error.ts'
 import { ArchiveMethods } from './archive/archive-methods.ts'
+import { ARTIFACT_METHODS } from './artifacts/artifact-store.ts'
 import type { ArchiveMethodName, Backend, BackendParts } from './backend.ts'
 import { targetMethods } from './backup/target-methods.ts'
 import { performKeyOperation } from './key-operations.ts'
@@ -43,6 +44,7 @@ const BACKEND_METHODS = [
 const PART_METHODS = {
   series: SERIES_METHODS,
   skills: SKILL_METHODS,
+  artifacts: ARTIFACT_METHODS,
 } as const satisfies { readonly [P in keyof BackendParts]: readonly (keyof BackendParts[P])[] }
 
 const ARCHIVE_METHODS = [

@@ -15,6 +15,9 @@ const KNOWN_ANSWERS: Readonly<Record<SubKeyPurpose, string>> = {
   'backup-mac': '1e1855d8c790c163928bdb5235c42373449ac53dbe28b169ee066a3dfe461130',
   'keyring-mac': 'd198ed4ca3b7cbfe68277b5729663b3c19fe490178d7dd223ed8fa19b4591745',
   keyslot: 'e168e5835f5a32225ff78498f2e5d1479850374b842c9ba6b54c863b57d752bb',
+  'artifact-address': '70cf7faf7a584c7e8994a4fc5afb45d4b84ae8fadea186d261688c10e43ff89e',
+  'artifact-gear': '08243a88c76f41a5d1693dd55f242afc62db869e1c4252af6a4d1ab5b2ed4676',
+  'artifact-wrap': 'e5f098513563953898417973cc260ddfc0ce172f21dd79a1e2493a23b1443f1b',
 }
 const PURPOSES = Object.keys(KNOWN_ANSWERS) as SubKeyPurpose[]
 

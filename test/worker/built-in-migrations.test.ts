@@ -39,6 +39,7 @@ test('each migration has a test below: add one with the next', async () => {
     '0004_audit_chain',
     '0005_growth',
     '0006_skills',
+    '0007_artifacts',
   ])
   expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual([
     '0001_session',
@@ -62,6 +63,8 @@ test('they make no table that the store does not know', async () => {
     `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite%'`,
   )
   const own = ['_audit', '_auditWaiting', '_collections', '_growth', '_migrations', '_session', '_yearlyFiles']
+  own.push('_artifactChunks', '_artifactContents', '_artifactLineage', '_artifactParts', '_artifactTags')
+  own.push('_artifactVersions', '_artifacts')
   own.push('_skills', '_skillVersions', '_skillDependencies', '_skillTags', '_skillPerformance', '_skillSearch')
   expect(rows.map(({ name }) => name).sort()).toEqual([...own, ...specs.map(({ name }) => name)].sort())
 })
@@ -257,6 +260,28 @@ describe('0006_skills', () => {
       INSERT INTO "_skillSearch" ("_skillSearch") VALUES ('rebuild')`)
     const search = `SELECT "rowid" FROM "_skillSearch" WHERE "_skillSearch" MATCH 'about'`
     expect(await queryOnce(database, search)).toEqual([{ rowid: 7 }])
+  })
+})
+
+describe('0007_artifacts', () => {
+  test('keeps the documents of the version before, and has no artifact', async () => {
+    const dir = await olderStore(6, (state) => insertDocuments(state, 'trades', [['t', trade('t')]]))
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0007_artifacts')
+      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
+      const everything = { prefix: '', tag: null, after: null, limit: 10 }
+      expect(await opened.backend.artifacts.artifactList(everything)).toEqual([])
+    })
+  })
+
+  test('has no chunk go that some content is made of', async () => {
+    const state = await inMemory((await readMigrations(MIGRATIONS_DIR)).map(({ sql }) => sql))
+    await state.exec(`
+      PRAGMA foreign_keys = ON;
+      INSERT INTO "_artifactChunks" VALUES (1, zeroblob(32), zeroblob(16), zeroblob(60), 5, 0);
+      INSERT INTO "_artifactContents" VALUES (1, 'u', 0, 5);
+      INSERT INTO "_artifactParts" VALUES (1, 0, 1);`)
+    await expect(state.exec('DELETE FROM "_artifactChunks"')).rejects.toMatchObject({ code: 'CONSTRAINT' })
   })
 })
 

@@ -1,0 +1,617 @@
+/**
+ * The artifacts of an open store. A version is a content, a content is a list of chunks, and a chunk is a sealed file
+ * whose key is a row. What is asked for repeatedly (a piece of a put, a chunk of a get) is small, so that commits come
+ * in between; hashing, sealing and files are the work of libuv's pool.
+ */
+import { randomUUID } from 'node:crypto'
+import { transfer } from 'comlink'
+import type {
+  ArtifactBeginRequest,
+  ArtifactBegun,
+  ArtifactChunkRequest,
+  ArtifactDeleteRequest,
+  ArtifactDeletion,
+  ArtifactFinishRequest,
+  ArtifactGarbage,
+  ArtifactLineage,
+  ArtifactListRequest,
+  ArtifactMethods,
+  ArtifactProgress,
+  ArtifactReference,
+  ArtifactSelector,
+  ArtifactsStatus,
+  ArtifactVerifyPage,
+  ArtifactVerifyRequest,
+  ArtifactVersion,
+  ArtifactWriteRequest,
+  OpenedArtifact,
+  StoredArtifact,
+} from '../../protocol/artifacts.ts'
+import { StoreError } from '../../protocol/store-error.ts'
+import { givingWayTo } from '../backup/give-way.ts'
+import type { Committer } from '../committer.ts'
+import { type Connection, queryOnce } from '../driver.ts'
+import { failpoint } from '../failpoint.ts'
+import type { FileBackend } from '../file-backend.ts'
+import { toStoreError } from '../io-error.ts'
+import { findVersion, lineageOf, listVersions, notFound, type RunQuery, statusOf, versionsOf } from './artifact-rows.ts'
+import { BlobFiles, blobPath } from './blob-files.ts'
+import { areBlobsHeld } from './blob-holds.ts'
+import { ChunkCipher, SEAL_BYTES } from './chunk-cipher.ts'
+import {
+  CHUNK_COLUMNS,
+  type ChunkRow,
+  chunkRow,
+  dropParts,
+  hex,
+  recordChunks,
+  recordParts,
+  shredUnreferenced,
+  touchContent,
+} from './chunk-rows.ts'
+import { gearTable } from './content-chunker.ts'
+import { type ChunkGroup, Upload } from './upload.ts'
+
+export const ARTIFACT_METHODS = [
+  'artifactBegin',
+  'artifactWrite',
+  'artifactFlush',
+  'artifactFinish',
+  'artifactAbort',
+  'artifactOpen',
+  'artifactChunk',
+  'artifactInfo',
+  'artifactVersions',
+  'artifactList',
+  'artifactLineage',
+  'artifactTag',
+  'artifactUntag',
+  'artifactMetrics',
+  'artifactVerify',
+  'artifactDelete',
+  'artifactCollect',
+] as const satisfies readonly (keyof ArtifactMethods)[]
+
+const VERIFIED_CHUNKS = 16
+const COLLECTED_CHUNKS = 256
+
+export interface ArtifactStoreOptions {
+  readonly dir: string
+  readonly state: FileBackend
+  readonly sealingKey: Uint8Array
+  readonly storeId: string
+  /** Rises with every commit to the store. */
+  readonly commits: () => number
+}
+
+export class ArtifactStore implements ArtifactMethods {
+  readonly #dir: string
+  readonly #committer: Committer | null
+  readonly #query: RunQuery
+  readonly #files: BlobFiles
+  readonly #cipher: ChunkCipher
+  readonly #gears: Int32Array
+  readonly #foreignCommits: () => number
+  #ownCommits = 0
+  readonly #uploads = new Map<string, Upload>()
+  /** Addresses that a put is about to name, in hexadecimal, and how many puts do. */
+  readonly #pins = new Map<string, number>()
+  /** Files, by their names in hexadecimal, that have no row yet. */
+  readonly #unrecorded = new Set<string>()
+  #shredding: Promise<unknown> | undefined
+
+  private constructor({ dir, state, commits }: ArtifactStoreOptions, cipher: ChunkCipher) {
+    this.#dir = dir
+    this.#committer = state.committer
+    this.#query = (sql, parameters) => state.readers.query(sql, parameters)
+    this.#files = new BlobFiles(dir)
+    this.#cipher = cipher
+    this.#gears = gearTable(cipher.gearKey)
+    this.#foreignCommits = () => commits() - this.#ownCommits
+  }
+
+  static async start(options: ArtifactStoreOptions): Promise<ArtifactStore> {
+    return new ArtifactStore(options, await ChunkCipher.of(options.sealingKey, options.storeId))
+  }
+
+  async artifactBegin({ upload, name, isResumed, parents }: ArtifactBeginRequest): Promise<ArtifactBegun> {
+    return await this.#ownErrors(async () => {
+      this.#assertWritable()
+      if (this.#uploads.has(upload)) {
+        throw new StoreError('BUSY_OPERATION', 'A put with this uploadId is under way. Await it first.')
+      }
+      const finished = await this.#finished(this.#query, upload)
+      if (finished !== null && finished.name !== name) {
+        throw new StoreError(
+          'ALREADY_EXISTS',
+          `This uploadId is that of a put of "${finished.name}". Give each put its own.`,
+        )
+      }
+      if (finished !== null) return { storedBytes: finished.bytes, finished }
+      for (const parent of parents) await findVersion(this.#query, parent)
+      if (!isResumed) await this.#setAside(upload)
+      const [row] = await this.#query(
+        `SELECT coalesce(sum(c."bytes"), 0) AS "bytes" FROM "_artifactContents" AS o
+         JOIN "_artifactParts" AS p ON p."content" = o."id" JOIN "_artifactChunks" AS c ON c."id" = p."chunk" WHERE o."upload" = ?`,
+        [upload],
+      )
+      const storedBytes = Number(row?.bytes)
+      this.#uploads.set(
+        upload,
+        new Upload(upload, storedBytes, {
+          files: this.#files,
+          cipher: this.#cipher,
+          gears: this.#gears,
+          unrecorded: this.#unrecorded,
+          pin: (address) => this.#pin(address),
+          unpin: (addresses) => this.#unpin(addresses),
+          record: (id, group) => this.#record(id, group),
+          removeUnrecorded: (files) => this.#removeUnrecorded(files),
+          giveWay: givingWayTo(this.#foreignCommits),
+        }),
+      )
+      return { storedBytes, finished: null }
+    })
+  }
+
+  async artifactWrite({ upload: id, at, bytes }: ArtifactWriteRequest): Promise<ArtifactProgress> {
+    const upload = this.#uploads.get(id)
+    if (upload === undefined) return { storedBytes: null }
+    await this.#ownErrors(() => upload.write(at, bytes))
+    return { storedBytes: upload.storedBytes }
+  }
+
+  async artifactFlush({ upload: id }: { readonly upload: string }): Promise<ArtifactProgress> {
+    const upload = this.#uploads.get(id)
+    if (upload === undefined) return { storedBytes: null }
+    await this.#ownErrors(() => upload.flush())
+    return { storedBytes: upload.storedBytes }
+  }
+
+  async artifactFinish(request: ArtifactFinishRequest): Promise<StoredArtifact | null> {
+    return await this.#ownErrors(async () => {
+      const finished = await this.#finished(this.#query, request.upload)
+      if (finished !== null) return finished
+      const upload = this.#uploads.get(request.upload)
+      if (upload === undefined) return null
+      if (upload.bytes !== request.bytes) {
+        throw new StoreError('INTERNAL', 'An artifact came in with another length than it has. Please report it.')
+      }
+      await upload.finish((group) => this.#record(request.upload, group, request))
+      await failpoint('artifacts:finished')
+      this.#uploads.delete(request.upload)
+      return await this.#finished(this.#query, request.upload)
+    })
+  }
+
+  async artifactAbort({ upload: id }: { readonly upload: string }): Promise<void> {
+    const upload = this.#uploads.get(id)
+    this.#uploads.delete(id)
+    await upload?.discard()
+  }
+
+  async artifactOpen(selector: ArtifactSelector): Promise<OpenedArtifact> {
+    return await this.#ownErrors(async () => {
+      const { info, content } = await findVersion(this.#query, selector)
+      const rows = await this.#query(`SELECT "at" FROM "_artifactParts" WHERE "content" = ? ORDER BY "at"`, [content])
+      const starts = Float64Array.from(rows, ({ at }) => Number(at))
+      return transfer({ info, content, starts }, [starts.buffer])
+    })
+  }
+
+  async artifactChunk(request: ArtifactChunkRequest): Promise<Uint8Array> {
+    return await this.#ownErrors(async () => {
+      const row = await this.#chunkAt(request)
+      let bytes = await this.#read(row)
+      if (typeof bytes === 'string') {
+        // A put of the same content may have given it another file meanwhile.
+        const again = await this.#chunkAt(request)
+        if (!again.file.equals(row.file)) bytes = await this.#read(again)
+      }
+      if (typeof bytes !== 'string') return transfer(bytes, [bytes.buffer as ArrayBuffer])
+      await this.#markDamaged(row, true)
+      const { name, version } = request
+      throw new StoreError(
+        'ARTIFACT_DAMAGED',
+        `Version ${version} of the artifact "${name}" can't be read whole: ${blobPath(row.file)} is ${bytes}. Nothing of it was given out; restore that file from a backup, or put the same content again.`,
+        { details: { name, version, file: blobPath(row.file), problem: bytes } },
+      )
+    })
+  }
+
+  async artifactInfo(selector: ArtifactSelector): Promise<ArtifactVersion> {
+    return await this.#ownErrors(async () => (await findVersion(this.#query, selector)).info)
+  }
+
+  async artifactVersions({ name }: { readonly name: string }): Promise<readonly ArtifactVersion[]> {
+    return await this.#ownErrors(() => versionsOf(this.#query, name))
+  }
+
+  async artifactList(request: ArtifactListRequest): Promise<readonly ArtifactVersion[]> {
+    return await this.#ownErrors(() => listVersions(this.#query, request))
+  }
+
+  async artifactLineage(selector: ArtifactSelector): Promise<ArtifactLineage> {
+    return await this.#ownErrors(() => lineageOf(this.#query, selector))
+  }
+
+  async artifactTag({ name, version, tag }: ArtifactReference & { readonly tag: string }): Promise<void> {
+    await this.#transact(async (connection) => {
+      await assertVersion(connection, { name, version })
+      await queryOnce(
+        connection,
+        `INSERT INTO "_artifactTags" ("name", "tag", "version") VALUES (?, ?, ?)
+         ON CONFLICT ("name", "tag") DO UPDATE SET "version" = excluded."version"`,
+        [name, tag, version],
+      )
+    })
+  }
+
+  async artifactUntag({ name, tag }: { readonly name: string; readonly tag: string }): Promise<void> {
+    await this.#transact((connection) =>
+      queryOnce(connection, `DELETE FROM "_artifactTags" WHERE "name" = ? AND "tag" = ?`, [name, tag]),
+    )
+  }
+
+  async artifactMetrics({
+    name,
+    version,
+    metrics,
+  }: ArtifactReference & { readonly metrics: Readonly<Record<string, number>> }): Promise<void> {
+    await this.#transact(async (connection) => {
+      await assertVersion(connection, { name, version })
+      await queryOnce(
+        connection,
+        `UPDATE "_artifactVersions" SET "metrics" = json_patch("metrics", ?) WHERE "name" = ? AND "version" = ?`,
+        [JSON.stringify(metrics), name, version],
+      )
+    })
+  }
+
+  async artifactVerify({ name, after }: ArtifactVerifyRequest): Promise<ArtifactVerifyPage> {
+    return await this.#ownErrors(async () => {
+      const ofName = `AND EXISTS (SELECT 1 FROM "_artifactParts" AS p JOIN "_artifactVersions" AS v ON v."content" = p."content"
+        WHERE p."chunk" = c."id" AND (?2 IS NULL OR v."name" = ?2))`
+      const rows = await this.#query(
+        `SELECT ${CHUNK_COLUMNS} FROM "_artifactChunks" AS c WHERE c."id" > ?1 ${ofName} ORDER BY c."id" LIMIT ${VERIFIED_CHUNKS}`,
+        [after, name],
+      )
+      const damage: ArtifactVerifyPage['damage'][number][] = []
+      const giveWay = givingWayTo(this.#foreignCommits)
+      let bytes = 0
+      for (const row of rows.map(chunkRow)) {
+        const content = await this.#read(row)
+        bytes += row.bytes
+        if (typeof content === 'string') {
+          for (const version of await this.#versionsWith(row, name)) {
+            damage.push({ ...version, file: blobPath(row.file), problem: content })
+          }
+        }
+        if ((typeof content === 'string') !== row.isDamaged) await this.#markDamaged(row, typeof content === 'string')
+        await giveWay()
+      }
+      const last = rows.length < VERIFIED_CHUNKS ? null : Number(rows.at(-1)?.id)
+      return { chunks: rows.length, bytes, damage, last }
+    })
+  }
+
+  async artifactDelete({ name, version, isRepeated }: ArtifactDeleteRequest): Promise<ArtifactDeletion> {
+    return await this.#ownErrors(() =>
+      this.#whileNoLookup(async () => {
+        const contents = await this.#transact(async (connection) => {
+          const deleted = await queryOnce(
+            connection,
+            `DELETE FROM "_artifactVersions" WHERE "name" = ?1 AND (?2 IS NULL OR "version" = ?2) RETURNING "content"`,
+            [name, version],
+          )
+          if (deleted.length === 0 && !isRepeated) throw notFound({ name, version })
+          // Of no use from now on, whoever gets to remove them: here, or the next collection of garbage.
+          await queryOnce(
+            connection,
+            `UPDATE "_artifactContents" SET "touchedAt" = 0 WHERE "id" IN (SELECT value FROM json_each(?))`,
+            [JSON.stringify(deleted.map(({ content }) => content))],
+          )
+          return deleted.map(({ content }) => Number(content))
+        })
+        await failpoint('artifacts:version-deleted')
+        let freedBytes = 0
+        for (const content of contents) freedBytes += await this.#drop(content)
+        return { versions: contents.length, freedBytes }
+      }),
+    )
+  }
+
+  async artifactCollect({
+    unfinishedOlderThanMs,
+  }: {
+    readonly unfinishedOlderThanMs: number
+  }): Promise<ArtifactGarbage> {
+    return await this.#ownErrors(async () => {
+      this.#assertWritable()
+      const uploads = await this.#dropUnfinished(unfinishedOlderThanMs)
+      const chunks = await this.#dropOrphans()
+      if (await areBlobsHeld(this.#dir)) {
+        return { uploads: uploads.count, chunks, files: 0, freedBytes: uploads.freedBytes, isDeferred: true }
+      }
+      let files = 0
+      let freedBytes = uploads.freedBytes
+      for await (const folder of this.#files.folders()) {
+        for (const file of await this.#withoutRow(folder)) {
+          freedBytes += await this.#files.remove(file)
+          files += 1
+          await failpoint('artifacts:file-removed')
+        }
+      }
+      return { uploads: uploads.count, chunks, files, freedBytes, isDeferred: false }
+    })
+  }
+
+  async status(): Promise<ArtifactsStatus> {
+    return await statusOf(this.#query)
+  }
+
+  /** Ends the puts under way, and is of no use afterwards. */
+  async close(): Promise<void> {
+    const uploads = [...this.#uploads.values()]
+    this.#uploads.clear()
+    for (const upload of uploads) await upload.discard()
+    await this.#shredding
+    this.#cipher.zero()
+  }
+
+  async #record(upload: string, { chunks, parts }: ChunkGroup, version?: ArtifactFinishRequest): Promise<void> {
+    const unneeded = await this.#transact(async (connection) => {
+      const newBytes = chunks.reduce((sum, { bytes }) => sum + bytes, 0)
+      const content = await touchContent(connection, { upload, now: Date.now(), newBytes })
+      const files = await recordChunks(connection, chunks)
+      await recordParts(connection, content, parts)
+      if (version !== undefined) await addVersion(connection, content, version)
+      await failpoint('artifacts:before-commit')
+      return files
+    })
+    await failpoint('artifacts:recorded')
+    await this.#removeFiles(unneeded)
+  }
+
+  /**
+   * What an earlier put under this id has stored may be of another content. Its chunks are found again by what is in
+   * them, as those of any other put that was broken off.
+   */
+  async #setAside(upload: string): Promise<void> {
+    const before = await this.#query(`SELECT "id" FROM "_artifactContents" WHERE "upload" = ?`, [upload])
+    if (before.length === 0) return
+    await this.#transact((connection) =>
+      queryOnce(connection, `UPDATE "_artifactContents" SET "upload" = ? WHERE "upload" = ?`, [randomUUID(), upload]),
+    )
+  }
+
+  async #finished(query: RunQuery, upload: string): Promise<StoredArtifact | null> {
+    const [row] = await query(
+      `SELECT v."name", v."version", c."newBytes" FROM "_artifactContents" AS c
+       JOIN "_artifactVersions" AS v ON v."content" = c."id" WHERE c."upload" = ?`,
+      [upload],
+    )
+    if (row === undefined) return null
+    const { info } = await findVersion(query, { name: String(row.name), version: Number(row.version) })
+    return { ...info, newBytes: Number(row.newBytes) }
+  }
+
+  async #pin(address: Buffer): Promise<ChunkRow | undefined> {
+    while (this.#shredding !== undefined) await this.#shredding
+    const key = hex(address)
+    this.#pins.set(key, (this.#pins.get(key) ?? 0) + 1)
+    const [found] = await this.#query(`SELECT ${CHUNK_COLUMNS} FROM "_artifactChunks" AS c WHERE c."address" = ?`, [
+      address,
+    ])
+    if (found === undefined) return undefined
+    const row = chunkRow(found)
+    if (row.isDamaged || (await this.#files.size(row.file)) === row.bytes + SEAL_BYTES) return row
+    await this.#markDamaged(row, true)
+    return { ...row, isDamaged: true }
+  }
+
+  #unpin(addresses: readonly Uint8Array[]): void {
+    for (const address of addresses) {
+      const key = hex(address)
+      const pins = (this.#pins.get(key) ?? 0) - 1
+      if (pins > 0) this.#pins.set(key, pins)
+      else this.#pins.delete(key)
+    }
+  }
+
+  /** A row that a put has found stays until it is named: rows are deleted while nobody looks for one. */
+  async #whileNoLookup<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#shredding !== undefined) await this.#shredding
+    const running = work()
+    const ended = running.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.#shredding = ended
+    try {
+      return await running
+    } finally {
+      if (this.#shredding === ended) this.#shredding = undefined
+    }
+  }
+
+  /** A content that no version has, piece by piece. @returns bytes of chunks that were its alone */
+  async #drop(content: number): Promise<number> {
+    let bytes = 0
+    for (let isGone = false; !isGone; ) {
+      const dropped = await this.#transact((connection) => dropParts(connection, content, this.#pins.keys()))
+      await failpoint('artifacts:shredded')
+      await this.#removeFiles(dropped.files)
+      bytes += dropped.bytes
+      isGone = dropped.isGone
+    }
+    return bytes
+  }
+
+  async #dropUnfinished(olderThanMs: number): Promise<{ readonly count: number; readonly freedBytes: number }> {
+    const rows = await this.#query(
+      `SELECT "id", "upload" FROM "_artifactContents" AS c
+       WHERE "touchedAt" <= ? AND NOT EXISTS (SELECT 1 FROM "_artifactVersions" AS v WHERE v."content" = c."id")`,
+      [Date.now() - olderThanMs],
+    )
+    let count = 0
+    let freedBytes = 0
+    for (const { id } of rows.filter(({ upload }) => !this.#uploads.has(String(upload)))) {
+      freedBytes += await this.#whileNoLookup(() => this.#drop(Number(id)))
+      count += 1
+    }
+    return { count, freedBytes }
+  }
+
+  async #dropOrphans(): Promise<number> {
+    let count = 0
+    for (;;) {
+      const rows = await this.#query(
+        `SELECT "id" FROM "_artifactChunks" AS c WHERE NOT EXISTS (SELECT 1 FROM "_artifactParts" AS p WHERE p."chunk" = c."id")
+         LIMIT ${COLLECTED_CHUNKS}`,
+        [],
+      )
+      if (rows.length === 0) return count
+      const ids = rows.map(({ id }) => Number(id))
+      const { files } = await this.#whileNoLookup(() =>
+        this.#transact((connection) => shredUnreferenced(connection, ids, this.#pins.keys())),
+      )
+      await this.#removeFiles(files)
+      count += files.length
+      // The rest is pinned.
+      if (files.length < ids.length) return count
+    }
+  }
+
+  /** Those that are in the folder for nobody. */
+  async #withoutRow(files: readonly Buffer[]): Promise<Buffer[]> {
+    const recorded = files.filter((file) => !this.#unrecorded.has(hex(file)))
+    if (recorded.length === 0) return []
+    const rows = await this.#query(
+      `SELECT value AS "name" FROM json_each(?) WHERE unhex(value) NOT IN (SELECT "file" FROM "_artifactChunks")`,
+      [JSON.stringify(recorded.map(hex))],
+    )
+    return rows.map(({ name }) => Buffer.from(String(name), 'hex'))
+  }
+
+  async #removeUnrecorded(files: readonly Uint8Array[]): Promise<void> {
+    const rows = await this.#query(
+      `SELECT value AS "name" FROM json_each(?) WHERE unhex(value) NOT IN (SELECT "file" FROM "_artifactChunks")`,
+      [JSON.stringify(files.map(hex))],
+    )
+    for (const { name } of rows) await this.#files.remove(Buffer.from(String(name), 'hex'))
+  }
+
+  /** Files that no row names any more; what can't be removed now is garbage. */
+  async #removeFiles(files: readonly Uint8Array[]): Promise<void> {
+    if (files.length === 0 || (await areBlobsHeld(this.#dir))) return
+    for (const file of files) await this.#files.remove(file).catch(() => undefined)
+  }
+
+  async #chunkAt({ content, at, name, version }: ArtifactChunkRequest): Promise<ChunkRow> {
+    // With the version, because the number of a content that was deleted may be another's by now.
+    const [row] = await this.#query(
+      `SELECT ${CHUNK_COLUMNS} FROM "_artifactVersions" AS v JOIN "_artifactParts" AS p ON p."content" = v."content"
+       JOIN "_artifactChunks" AS c ON c."id" = p."chunk" WHERE v."name" = ? AND v."version" = ? AND v."content" = ? AND p."at" = ?`,
+      [name, version, content, at],
+    )
+    if (row === undefined) throw notFound({ name, version })
+    return chunkRow(row)
+  }
+
+  /** The content of a chunk, or what is wrong with its file. */
+  async #read(row: ChunkRow): Promise<Uint8Array | 'missing' | 'damaged'> {
+    const sealed = await this.#files.read(row.file)
+    if (sealed === undefined) return 'missing'
+    if (sealed.length !== row.bytes + SEAL_BYTES) return 'damaged'
+    return (await this.#cipher.open(sealed, row.wrappedKey, row)) ?? 'damaged'
+  }
+
+  async #versionsWith({ id }: ChunkRow, name: string | null): Promise<ArtifactReference[]> {
+    const rows = await this.#query(
+      `SELECT DISTINCT v."name", v."version" FROM "_artifactParts" AS p JOIN "_artifactVersions" AS v ON v."content" = p."content"
+       WHERE p."chunk" = ?1 AND (?2 IS NULL OR v."name" = ?2) ORDER BY 1, 2`,
+      [id, name],
+    )
+    return rows.map((row) => ({ name: String(row.name), version: Number(row.version) }))
+  }
+
+  /** For the next put of the same content, which writes it anew. Beside an owner it is left to the owner. */
+  async #markDamaged({ id, file }: ChunkRow, isDamaged: boolean): Promise<void> {
+    if (this.#committer === null) return
+    await this.#transact((connection) =>
+      queryOnce(connection, `UPDATE "_artifactChunks" SET "damaged" = ? WHERE "id" = ? AND "file" = ?`, [
+        isDamaged ? 1 : 0,
+        id,
+        file,
+      ]),
+    )
+  }
+
+  async #transact<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const committer = this.#assertWritable()
+    const result = await this.#ownErrors(() => committer.transact(work))
+    this.#ownCommits += 1
+    return result
+  }
+
+  #assertWritable(): Committer {
+    if (this.#committer !== null) return this.#committer
+    throw new StoreError('READ_ONLY', 'This store was opened with readOnly: true. Open it as its owner to write.')
+  }
+
+  async #ownErrors<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw await toStoreError(error, this.#dir)
+    }
+  }
+}
+
+/** @throws StoreError `NOT_FOUND` */
+async function assertVersion(connection: Connection, { name, version }: ArtifactReference): Promise<void> {
+  const sql = `SELECT 1 FROM "_artifactVersions" WHERE "name" = ? AND "version" = ?`
+  if ((await queryOnce(connection, sql, [name, version])).length === 0) throw notFound({ name, version })
+}
+
+async function addVersion(connection: Connection, content: number, request: ArtifactFinishRequest): Promise<void> {
+  const { name, metadata, metrics, tags, parents, bytes } = request
+  for (const parent of parents) await assertVersion(connection, parent)
+  const [sum] = await queryOnce(
+    connection,
+    `SELECT coalesce(sum(c."bytes"), 0) AS "bytes" FROM "_artifactParts" AS p JOIN "_artifactChunks" AS c ON c."id" = p."chunk"
+     WHERE p."content" = ?`,
+    [content],
+  )
+  if (Number(sum?.bytes) !== bytes) {
+    throw new StoreError('INTERNAL', 'The chunks of an artifact do not make its length. Please report it.')
+  }
+  const [row] = await queryOnce(
+    connection,
+    `INSERT INTO "_artifacts" ("name", "lastVersion") VALUES (?, 1)
+     ON CONFLICT ("name") DO UPDATE SET "lastVersion" = "lastVersion" + 1 RETURNING "lastVersion"`,
+    [name],
+  )
+  const version = Number(row?.lastVersion)
+  await queryOnce(
+    connection,
+    `INSERT INTO "_artifactVersions" ("name", "version", "content", "createdAt", "bytes", "metadata", "metrics") VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    [name, version, content, Date.now(), bytes, JSON.stringify(metadata), JSON.stringify(metrics)],
+  )
+  for (const tag of tags) {
+    await queryOnce(
+      connection,
+      `INSERT INTO "_artifactTags" ("name", "tag", "version") VALUES (?, ?, ?)
+       ON CONFLICT ("name", "tag") DO UPDATE SET "version" = excluded."version"`,
+      [name, tag, version],
+    )
+  }
+  for (const parent of parents) {
+    await queryOnce(
+      connection,
+      `INSERT OR IGNORE INTO "_artifactLineage" ("name", "version", "parentName", "parentVersion") VALUES (?, ?, ?, ?)`,
+      [name, version, parent.name, parent.version],
+    )
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * What happens to the bytes of a chunk: its address (HMAC-SHA-256, by which the same content is found again), and its
+ * seal (AES-256-GCM, NIST SP 800-38D) under a random key of its own, so that it can be shredded by itself. Both run on
+ * libuv's pool, through Web Crypto, and leave the worker's thread to the commits.
+ *
+ * A file is `HFA1`, nonce (12 bytes), ciphertext, tag (16 bytes). Name and address are associated data: a file opens
+ * under no other name. In its row the key is wrapped, so that SQL, which anyone with the API can write, shows none.
+ */
+import { webcrypto } from 'node:crypto'
+import { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from '../../crypto/aes-256-gcm.ts'
+import { deriveSubKey } from '../../crypto/sub-key.ts'
+import { withSecret, zero } from '../../crypto/zero.ts'
+import { StoreError } from '../../protocol/store-error.ts'
+
+const { subtle } = webcrypto
+const MAGIC = Buffer.from('HFA1')
+const HEADER_BYTES = MAGIC.length + NONCE_BYTES
+const KEY_BYTES = 32
+export const FILE_NAME_BYTES = 16
+
+/** What a sealed file has beyond its content. */
+export const SEAL_BYTES = HEADER_BYTES + TAG_BYTES
+
+export interface ChunkName {
+  /** 16 random bytes. */
+  readonly file: Uint8Array
+  readonly address: Uint8Array
+}
+
+export interface SealedChunk {
+  /** To be written one after the other. */
+  readonly parts: readonly Uint8Array[]
+  readonly wrappedKey: Buffer
+}
+
+export class ChunkCipher {
+  readonly #wrappingKey: Buffer
+  readonly #addressKey: webcrypto.CryptoKey
+  readonly gearKey: Buffer
+
+  private constructor(wrappingKey: Buffer, addressKey: webcrypto.CryptoKey, gearKey: Buffer) {
+    this.#wrappingKey = wrappingKey
+    this.#addressKey = addressKey
+    this.gearKey = gearKey
+  }
+
+  /** @param sealingKey random, one a store, and the same through every change of password and data key */
+  static async of(sealingKey: Uint8Array, storeId: string): Promise<ChunkCipher> {
+    const addressKey = await withSecret(deriveSubKey(sealingKey, storeId, 'artifact-address'), (key) =>
+      subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']),
+    )
+    return new ChunkCipher(
+      deriveSubKey(sealingKey, storeId, 'artifact-wrap'),
+      addressKey,
+      deriveSubKey(sealingKey, storeId, 'artifact-gear'),
+    )
+  }
+
+  async address(content: Uint8Array): Promise<Buffer> {
+    return Buffer.from(await subtle.sign('HMAC', this.#addressKey, content))
+  }
+
+  async seal(content: Uint8Array, name: ChunkName): Promise<SealedChunk> {
+    const key = webcrypto.getRandomValues(Buffer.allocUnsafeSlow(KEY_BYTES))
+    return await withSecret(key, async () => {
+      const nonce = webcrypto.getRandomValues(Buffer.allocUnsafeSlow(NONCE_BYTES))
+      const imported = await subtle.importKey('raw', key, 'AES-GCM', false, ['encrypt'])
+      const sealed = await subtle.encrypt(algorithm(nonce, name), imported, content)
+      const wrapped = encrypt(this.#wrappingKey, key, associatedData(name))
+      return {
+        parts: [Buffer.concat([MAGIC, nonce]), new Uint8Array(sealed)],
+        wrappedKey: Buffer.concat([wrapped.nonce, wrapped.ciphertext, wrapped.tag]),
+      }
+    })
+  }
+
+  /** The content in a buffer of its own; undefined when the file is not what was sealed under this name. */
+  async open(sealed: Uint8Array, wrappedKey: Uint8Array, name: ChunkName): Promise<Uint8Array | undefined> {
+    if (sealed.length < SEAL_BYTES || !MAGIC.equals(sealed.subarray(0, MAGIC.length))) return undefined
+    return await withSecret(this.#unwrap(wrappedKey, name), async (key) => {
+      const imported = await subtle.importKey('raw', key, 'AES-GCM', false, ['decrypt'])
+      const nonce = sealed.subarray(MAGIC.length, HEADER_BYTES)
+      try {
+        return new Uint8Array(await subtle.decrypt(algorithm(nonce, name), imported, sealed.subarray(HEADER_BYTES)))
+      } catch (error) {
+        if (error instanceof DOMException && error.name === 'OperationError') return undefined
+        throw error
+      }
+    })
+  }
+
+  #unwrap(wrapped: Uint8Array, name: ChunkName): Buffer {
+    const bytes = Buffer.from(wrapped)
+    const key = decrypt(
+      this.#wrappingKey,
+      {
+        nonce: bytes.subarray(0, NONCE_BYTES),
+        ciphertext: bytes.subarray(NONCE_BYTES, -TAG_BYTES),
+        tag: bytes.subarray(-TAG_BYTES),
+      },
+      associatedData(name),
+    )
+    if (key !== undefined) return key
+    throw new StoreError('STORE_CORRUPT', 'The key of an artifact chunk does not open. Restore a backup of the store.')
+  }
+
+  zero(): void {
+    zero(this.#wrappingKey, this.gearKey)
+  }
+}
+
+function associatedData({ file, address }: ChunkName): Buffer {
+  return Buffer.concat([MAGIC, file, address])
+}
+
+function algorithm(iv: Uint8Array, name: ChunkName): webcrypto.AesGcmParams {
+  return { name: 'AES-GCM', iv, additionalData: associatedData(name), tagLength: TAG_BYTES * 8 }
+}
