@@ -54,6 +54,8 @@ export interface KeyRotationOptions {
   readonly databaseKeys: DatabaseKeys
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly maintenanceLock: MaintenanceLock
+  /** Called when every file is under the new key, while the keyring still carries the one before. */
+  readonly beforePromoted: () => Promise<void>
   /** Called when every file is under the new key: what was copied before is under another one. */
   readonly onDataKeyRotated: () => Promise<void>
 }
@@ -164,6 +166,7 @@ export class KeyRotation {
     running.target = null
     running.phase = 'finishing'
     await failpoint('rotate:before-promote')
+    await this.#options.beforePromoted()
     const keyring = await this.#finish(secret)
     await failpoint('rotate:promoted')
     databaseKeys.settle()

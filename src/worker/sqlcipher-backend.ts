@@ -588,8 +588,9 @@ class Opening {
       databaseKeys,
       files,
       maintenanceLock,
+      beforePromoted: async () => archiver?.beforeDataKeyPromoted(),
       onDataKeyRotated: async () => {
-        await archiver?.onDataKeyRotated(deriveSubKey(keys.dataKey, keyring.storeId, 'backup-mac'))
+        archiver?.onDataKeyRotated(deriveSubKey(keys.dataKey, keyring.storeId, 'backup-mac'))
       },
     })
     return new SqlcipherBackend({

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { OpenStoreOptions, Standby } from '../../src/index.ts'
@@ -212,6 +212,28 @@ describe('an archive', () => {
     const { archive } = await store.status()
     expect(archive).toMatchObject({ location: where.archive.dir, lagMs: 0, lagBytes: 0, lastError: null })
     expect(archive?.lastShippedSequence).toBe(await sequenceOf(store, 'a'))
+  })
+
+  it('shows the age of the oldest commit that it lacks, also of one in the spool and by the next owner', async () => {
+    const where = place()
+    const store = await archived(where)
+    await shipped(store)
+    renameSync(where.archive.dir, `${where.archive.dir}.aside`)
+    writeFileSync(where.archive.dir, 'away')
+    await store.kv.set('n', 1)
+    const oldestAtMs = Date.now()
+    for (let n = 2; n < 5; n++) {
+      await store.kv.set('n', n)
+      await store.checkpoint()
+      const askedAtMs = Date.now()
+      const lagMs = (await store.status()).archive?.lagMs ?? 0
+      expect(lagMs, `${n}`).toBeGreaterThanOrEqual(askedAtMs - oldestAtMs)
+    }
+    await store.close()
+    const next = await openTempStore({ dir: where.dir, archive: where.archive })
+    const { lagMs = 0, lagBytes = 0 } = (await next.status()).archive ?? {}
+    expect(lagMs).toBeGreaterThan(0)
+    expect(lagBytes).toBeGreaterThan(0)
   })
 
   it('that belongs to another store is refused in the status, and nothing in it is changed', async () => {

@@ -62,6 +62,9 @@ export class Archiver {
   readonly #spool: Spool
   #files!: Record<DatabaseFile, FileArchiver>
   #macKey: Uint8Array
+  /** Since the data key was rotated: for the generation to come. */
+  #nextMacKey: Uint8Array | undefined
+  #lastKeyringOfGeneration: Buffer | undefined
   #target: BackupTarget | undefined
   #lock: TargetLock | undefined
   #generation: string | undefined
@@ -132,11 +135,24 @@ export class Archiver {
     }
   }
 
-  /** A new generation is begun: the one before ends with the key that was in use until now. */
-  async onDataKeyRotated(macKey: Uint8Array): Promise<void> {
-    await this.#giveUp(null)
+  /** Before the next data key becomes the only one: what this generation holds opens with both, or with the one before. */
+  async beforeDataKeyPromoted(): Promise<void> {
+    this.#lastKeyringOfGeneration = await readFile(join(this.#options.dir, KEYRING_FILE))
+  }
+
+  /** A new generation is begun as soon as its base is whole; until then the one before goes on with its key. */
+  onDataKeyRotated(macKey: Uint8Array): void {
+    zero(this.#nextMacKey)
+    this.#nextMacKey = macKey
+    if (this.#generation === undefined) this.#takeNextMacKey()
+  }
+
+  #takeNextMacKey(): void {
+    this.#lastKeyringOfGeneration = undefined
+    if (this.#nextMacKey === undefined) return
     zero(this.#macKey)
-    this.#macKey = macKey
+    this.#macKey = this.#nextMacKey
+    this.#nextMacKey = undefined
   }
 
   /** First step of a close: what there is goes to the archive, if it answers. */
@@ -154,7 +170,7 @@ export class Archiver {
     this.#isEnding = true
     for (const file of Object.values(this.#files)) await file.closeFiles()
     await this.#lock?.release().catch(() => undefined)
-    zero(this.#macKey)
+    zero(this.#macKey, this.#nextMacKey)
   }
 
   /** For an open that failed. */
@@ -166,7 +182,7 @@ export class Archiver {
       await file.closeFiles()
     }
     await this.#lock?.release().catch(() => undefined)
-    zero(this.#macKey)
+    zero(this.#macKey, this.#nextMacKey)
   }
 
   /** Ships what there is now, as long as it takes but no longer than `waitMs`. */
@@ -276,16 +292,18 @@ export class Archiver {
   async #shipKeyring(target: BackupTarget, generation: string): Promise<void> {
     const path = join(this.#options.dir, KEYRING_FILE)
     const found = await stat(path)
-    const stamp = `${found.ino}/${found.mtimeMs}/${found.size}`
+    const last = generation === this.#generation ? this.#lastKeyringOfGeneration : undefined
+    const stamp = last === undefined ? `${found.ino}/${found.mtimeMs}/${found.size}` : 'last'
     if (stamp === this.#keyring.stamp) return
     const number = this.#keyring.number + 1
-    await target.write(keyringPath(generation, number), await readFile(path))
+    await target.write(keyringPath(generation, number), last ?? (await readFile(path)))
     this.#keyring = { number, stamp }
   }
 
   #isBaseDue(): boolean {
     const { baseEveryMs, baseAfterBytes } = this.#options
     if (this.#generation === undefined) return false
+    if (this.#nextMacKey !== undefined) return true
     return Date.now() - this.#generationSince >= baseEveryMs || this.#segmentBytes >= baseAfterBytes
   }
 
@@ -298,11 +316,13 @@ export class Archiver {
     const { dir, storeId, session } = this.#options
     const now = new Date()
     const generation = generationName(now, randomBytes(4).toString('hex'))
-    const macKey = this.#macKey
+    const macKey = this.#nextMacKey ?? this.#macKey
+    const keyring = this.#keyring
     let isReplaced = false
     try {
       const starts = { state: await this.#files.state.beginBase(), market: await this.#files.market.beginBase() }
       if (this.#generation !== undefined) {
+        await this.#shipKeyring(target, this.#generation)
         for (const file of Object.values(this.#files)) await file.shipToBase(target)
         await this.#shipHead(target, this.#generation)
       }
@@ -313,7 +333,7 @@ export class Archiver {
       await failpoint('archive:base-written')
       this.#keyring = { number: 0, stamp: '' }
       await this.#shipKeyring(target, generation)
-      if (this.#isEnding || macKey !== this.#macKey) throw notBegun(target.location)
+      if (this.#isEnding || macKey !== (this.#nextMacKey ?? this.#macKey)) throw notBegun(target.location)
       isReplaced = true
       const chains = forEachFile((file) =>
         this.#files[file].beginChain(generation, macKey, bases[file].sha256, starts[file]),
@@ -341,11 +361,13 @@ export class Archiver {
       await writeLink(dir, generation)
     } catch (error) {
       // The one before has missed nothing, and goes on.
-      if (this.#generation !== undefined && !isReplaced)
+      if (this.#generation !== undefined && !isReplaced) {
+        this.#keyring = keyring
         for (const file of Object.values(this.#files)) file.cancelBase()
-      else await this.#giveUp(null)
+      } else await this.#giveUp(null)
       throw error
     }
+    this.#takeNextMacKey()
     this.#generation = generation
     this.#generationSince = now.getTime()
     this.#segmentBytes = 0
@@ -383,6 +405,7 @@ export class Archiver {
   async #giveUp(reason: StoreError | null): Promise<void> {
     cutLink(this.#options.dir)
     this.#generation = undefined
+    this.#takeNextMacKey()
     this.#wantsBase = true
     if (reason !== null) {
       this.#lastError = reason

@@ -13,16 +13,16 @@ import type { BackupTarget } from '../backup/target.ts'
 import { databasePath } from '../store-files.ts'
 import { keyringPrefix, type Manifest, numberOf, segmentNumbers, segmentPath } from './archive-files.ts'
 import { linkedGeneration, readLogEnd } from './archive-link.ts'
-import type { LastShipped } from './file-archiver.ts'
+import type { LastShipped, SpooledPart } from './file-archiver.ts'
 import { type ReadSegment, readSegment } from './segment.ts'
-import type { Spool, SpooledSegment } from './spool.ts'
+import type { Spool } from './spool.ts'
 import type { WalPosition } from './wal-follower.ts'
 import { FRAME_HEADER_BYTES, frameOffset } from './wal-frames.ts'
 
 export interface ContinuedChain {
   readonly number: number
   readonly sha256: string
-  readonly spooled: { readonly segment: SpooledSegment; readonly sha256: string; readonly bytes: number }[]
+  readonly spooled: SpooledPart[]
   readonly last: LastShipped
   readonly after: { readonly salt: Buffer; readonly frame: number }
 }
@@ -78,6 +78,7 @@ async function continuedChain(
       segment,
       sha256: read.sha256,
       bytes: read.header.frames * (FRAME_HEADER_BYTES + read.header.pageBytes),
+      sinceMs: read.commits[0]?.timeMs ?? Date.now(),
     })
     end = read
   }

@@ -59,7 +59,22 @@ interface Plan {
   readonly header: SegmentHeader
   readonly wal: WalHeader
   readonly sumBefore: WalChecksum
-  readonly commits: readonly FoundCommit[]
+  readonly commits: readonly WaitingCommit[]
+}
+
+/** A commit that waits for the archive. */
+interface WaitingCommit extends FoundCommit {
+  /** On the clock, which may be set back; the time of the commit is not. */
+  readonly sinceMs: number
+}
+
+/** A segment in the spool. */
+export interface SpooledPart {
+  readonly segment: SpooledSegment
+  readonly sha256: string
+  readonly bytes: number
+  /** Since when its first commit waits. */
+  readonly sinceMs: number
 }
 
 /** Where a generation stands. */
@@ -70,7 +85,7 @@ interface Chain {
   number: number
   sha256: string
   /** Later ones, in the spool. */
-  readonly spooled: { readonly segment: SpooledSegment; readonly sha256: string; readonly bytes: number }[]
+  readonly spooled: SpooledPart[]
   /** The next one, once it was tried. */
   current: Plan | undefined
 }
@@ -93,16 +108,17 @@ export class FileArchiver {
   readonly #pin: WalPin
   #follower!: WalFollower
   /** In the log and neither in the spool nor in the archive, in order. */
-  #commits: FoundCommit[] = []
+  #commits: WaitingCommit[] = []
   #isRecording = true
   /** Commits ever found, and those of them that need the log no more. */
   #found = 0
   #freed = 0
-  #unshippedSince: number | undefined
   #lastFound: LastShipped = { sequence: null, timeMs: 0 }
   #lastShipped: LastShipped = { sequence: null, timeMs: 0 }
   #lastSpooled: LastShipped | undefined
   #chain: Chain | undefined
+  /** By owners before, until it is known where their generation stands. */
+  #leftInSpool: readonly Pick<SpooledPart, 'bytes' | 'sinceMs'>[] = []
   #isClosing = false
   /** At the end: nothing in the log is needed any more. */
   #isLogFree = false
@@ -126,6 +142,7 @@ export class FileArchiver {
       archiver.#take(commit),
     )
     archiver.#follower = follower
+    archiver.#leftInSpool = await options.spool.waiting(options.file)
     const { header, frame } = follower.position
     // What a torn commit has left behind the end must never look like one.
     if (header !== undefined) await eraseWalTail(archiver.#walPath, frame)
@@ -163,20 +180,25 @@ export class FileArchiver {
       this.#freed = this.#found
       return
     }
-    this.#commits.push(commit)
-    this.#unshippedSince ??= Date.now()
+    this.#commits.push({ ...commit, sinceMs: Math.min(commit.timeMs, Date.now()) })
     this.#options.onCommit()
   }
 
   // ----- state
 
   get lagBytes(): number {
-    const spooled = this.#chain?.spooled.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0
+    const spooled = this.#spooled.reduce((sum, { bytes }) => sum + bytes, 0)
     return spooled + this.#commits.reduce((sum, commit) => sum + frameBytesOf(commit), 0)
   }
 
+  /** The age of the oldest commit that is in no archive. */
   get lagMs(): number {
-    return this.#unshippedSince === undefined ? 0 : Math.max(0, Date.now() - this.#unshippedSince)
+    const oldest = this.#spooled[0] ?? this.#commits[0]
+    return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.sinceMs)
+  }
+
+  get #spooled(): readonly Pick<SpooledPart, 'bytes' | 'sinceMs'>[] {
+    return this.#chain?.spooled ?? this.#leftInSpool
   }
 
   get lastShipped(): LastShipped {
@@ -199,10 +221,6 @@ export class FileArchiver {
     return this.#follower.position
   }
 
-  get hasWork(): boolean {
-    return this.#commits.length > 0 || (this.#chain?.spooled.length ?? 0) > 0
-  }
-
   // ----- generations
 
   /** Forgets the generation and lets the log go. */
@@ -211,9 +229,9 @@ export class FileArchiver {
     this.#cut = undefined
     this.#isBasing = false
     this.#commits = []
+    this.#leftInSpool = []
     this.#isRecording = false
     this.#freed = this.#found
-    this.#unshippedSince = undefined
     await this.#pin.release()
   }
 
@@ -272,7 +290,8 @@ export class FileArchiver {
     )
     if (!isWhole) {
       const { frame: lastFrame, pages } = position
-      this.#commits.unshift({ header, firstFrame: 1, lastFrame, sumBefore: header.sum, pages, ...moment })
+      const sinceMs = Math.min(moment.timeMs, Date.now())
+      this.#commits.unshift({ header, firstFrame: 1, lastFrame, sumBefore: header.sum, pages, sinceMs, ...moment })
     }
     this.#freed = this.#found - this.#commits.length
     this.#chain = { generation, macKey, number: 0, sha256: baseSha256, spooled: [], current: undefined }
@@ -305,7 +324,6 @@ export class FileArchiver {
     this.#follower.notBefore(last.timeMs)
     this.#lastShipped = last
     this.#freed = this.#found - this.#commits.length
-    if (!this.hasWork) this.#unshippedSince = undefined
   }
 
   // ----- shipping
@@ -364,7 +382,6 @@ export class FileArchiver {
       this.#lastShipped = this.#lastSpooled
       this.#lastSpooled = undefined
     }
-    this.#unshippedSince = this.hasWork ? Date.now() : undefined
   }
 
   #free({ commits }: Plan): void {
@@ -374,14 +391,13 @@ export class FileArchiver {
 
   #shipped({ commits }: Plan): void {
     this.#lastShipped = momentOf(commits, this.#lastShipped)
-    this.#unshippedSince = this.hasWork ? Date.now() : undefined
   }
 
   #nextPlan(chain: Chain): Plan | undefined {
     if (chain.current !== undefined) return chain.current
     const [first] = this.#commits
     if (first === undefined) return undefined
-    const commits: FoundCommit[] = []
+    const commits: WaitingCommit[] = []
     let frame = first.firstFrame - 1
     for (const commit of this.#commits) {
       const isNext = commit.header.salt.equals(first.header.salt) && commit.firstFrame === frame + 1
@@ -476,7 +492,8 @@ export class FileArchiver {
         const segment = await this.#options.spool.write(chain.generation, this.file, plan.header.number, content)
         if (this.#chain !== chain) return false
         if (chain.number < plan.header.number) {
-          chain.spooled.push({ segment, sha256: content.sha256, bytes: bytesOf(plan) })
+          const sinceMs = (plan.commits[0] as WaitingCommit).sinceMs
+          chain.spooled.push({ segment, sha256: content.sha256, bytes: bytesOf(plan), sinceMs })
           this.#lastSpooled = momentOf(plan.commits, this.#lastSpooled ?? this.#lastShipped)
           chain.current = undefined
           this.#free(plan)

@@ -19,6 +19,7 @@ import { verifyTrail } from '../audit/audit-verification.ts'
 import { assertDatabasesOpen } from '../backup/restored-files.ts'
 import { assertMayRestore, restoreStaged } from '../backup/staged-restore.ts'
 import { openTarget } from '../backup/target.ts'
+import { DatabaseKeys } from '../database-keys.ts'
 import { queryOnce } from '../driver.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
 import { nativeCall } from '../native-calls.ts'
@@ -80,8 +81,8 @@ async function finish(
 }
 
 /** The head of the trail is in no archive; that it is missing here says nothing. */
-async function trailProblems(stage: string, { dataKey, sealingKey }: StoreKeys, storeId: string): Promise<string[]> {
-  const connection = await withSecret(deriveSubKey(dataKey, storeId, 'database:state'), (key) =>
+async function trailProblems(stage: string, keys: StoreKeys, storeId: string): Promise<string[]> {
+  const connection = await new DatabaseKeys(keys, storeId).open('database:state', (key) =>
     openKeyedDatabase(sqlcipherDriver, databasePath(stage, 'state'), {
       key,
       mode: 'read-write',
@@ -91,7 +92,7 @@ async function trailProblems(stage: string, { dataKey, sealingKey }: StoreKeys, 
     }),
   )
   try {
-    const { problems } = await withSecret(deriveChainKey(sealingKey, storeId), (key) =>
+    const { problems } = await withSecret(deriveChainKey(keys.sealingKey, storeId), (key) =>
       verifyTrail(
         { key, query: (sql, parameters) => queryOnce(connection, sql, parameters) },
         { state: 'missing' },

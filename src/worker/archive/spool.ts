@@ -2,7 +2,7 @@
  * Segments that could not reach the archive before their log had to start over, kept in the store directory until they
  * do. So a slow target holds up no commit, and a close does not wait for one that is away.
  */
-import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileError } from '../../crypto/file-error.ts'
 import { syncPath } from '../../crypto/sync-path.ts'
@@ -38,6 +38,13 @@ export class Spool {
       found.push({ generation, file: file as DatabaseFile, number: Number(number), path: join(this.#dir, name) })
     }
     return found
+  }
+
+  /** What waits there of one database, as its files tell. */
+  async waiting(file: DatabaseFile): Promise<{ readonly bytes: number; readonly sinceMs: number }[]> {
+    const own = (await this.list()).filter((segment) => segment.file === file)
+    const stats = await Promise.all(own.map(({ path }) => stat(path)))
+    return stats.map(({ size, mtimeMs }) => ({ bytes: size, sinceMs: mtimeMs }))
   }
 
   /** Durable when it resolves; one that is torn by a crash shows by its hash. */

@@ -66,19 +66,25 @@ export class WalPin {
   }
 
   async #begin(): Promise<Connection> {
-    const connection = this.#idle.pop() ?? (await this.#open())
-    try {
-      await connection.exec('BEGIN')
-      await queryOnce(connection, 'SELECT count(*) FROM sqlite_schema')
-    } catch (error) {
-      await connection.close()
-      throw error
-    }
-    return connection
+    const idle = this.#idle.pop()
+    if (idle === undefined) return await begun(await this.#open())
+    // It may be from before the file got another key.
+    return await begun(idle).catch(async () => begun(await this.#open()))
   }
 
   async #end(connection: Connection): Promise<void> {
     await connection.exec('ROLLBACK')
     this.#idle.push(connection)
   }
+}
+
+async function begun(connection: Connection): Promise<Connection> {
+  try {
+    await connection.exec('BEGIN')
+    await queryOnce(connection, 'SELECT count(*) FROM sqlite_schema')
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+  return connection
 }

@@ -1,0 +1,84 @@
+/** Moments of an archive across a rotation of the data key, with writes going on all the while. */
+import { join } from 'node:path'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { restoreArchive } from './compiled-store.ts'
+import { PASSWORD } from './store-settings.ts'
+import { temporaryDirectory } from './temporary-directory.ts'
+import { openTestStore, type TestStore } from './worker-faults.ts'
+
+vi.setConfig({ testTimeout: 120_000 })
+
+const FILLER = 1_500
+
+interface Written {
+  readonly n: number
+  readonly sequence: number
+}
+
+async function archived(root: string): Promise<TestStore> {
+  const store = await openTestStore(join(root, 'store'), { archive: { dir: join(root, 'archive'), intervalMs: 20 } })
+  onTestFinished(() => store.close())
+  await vi.waitFor(async () => expect((await store.status()).archive?.generation).not.toBeNull(), { timeout: 20_000 })
+  return store
+}
+
+async function write(store: TestStore, n: number): Promise<Written> {
+  await store.kv.set('n', n)
+  await store.ticks.put({ id: `t-${n}`, symbol: 'BTC/USDT', at: n, price: '1' })
+  const [row] = await store.sql(`select "_sequence" from main."kv" where "_key" = 'n'`)
+  return { n, sequence: Number(row?._sequence) }
+}
+
+async function expectRestorable(root: string, { n, sequence }: Written): Promise<void> {
+  const dir = join(root, `restored-${n}`)
+  const restored = await restoreArchive({ from: join(root, 'archive'), dir, password: PASSWORD, sequence })
+  expect(restored, `${n}`).toMatchObject({ isComplete: true, problems: [], sequence })
+  const store = await openTestStore(dir)
+  try {
+    expect(store.kv.value('n')).toBe(n)
+    expect(await store.kv.count()).toBe(FILLER + 1)
+    const findings = await store.check()
+    expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
+  } finally {
+    await store.close()
+  }
+}
+
+test('every moment before, within and after a rotation of the data key can be restored', async () => {
+  const root = temporaryDirectory()
+  const store = await archived(root)
+  await Promise.all(Array.from({ length: FILLER }, (_, n) => store.kv.set(`filler-${n}`, 'x'.repeat(1_000))))
+  const before = [await write(store, 1), await write(store, 2)]
+  const first = (await store.status()).archive?.generation
+  let isRotating = true
+  const rotation = store.rotateDataKey().finally(() => {
+    isRotating = false
+  })
+  const within: Written[] = []
+  while (isRotating) within.push(await write(store, 3 + within.length))
+  await rotation
+  const after = [await write(store, 3 + within.length)]
+  await vi.waitFor(async () => expect((await store.status()).archive?.generation).not.toBe(first), { timeout: 20_000 })
+  after.push(await write(store, 4 + within.length))
+  await store.checkpoint()
+  after.push(await write(store, 5 + within.length))
+  expect(store.stats().workerRestarts).toBe(0)
+  await store.close()
+  const middle = within.filter((_, n) => n % Math.ceil(within.length / 5) === 0)
+  for (const written of [...before, ...middle, ...within.slice(-1), ...after]) await expectRestorable(root, written)
+})
+
+test('the archive goes on behind a rotation while it checkpoints and changes generations again', async () => {
+  const root = temporaryDirectory()
+  const store = await archived(root)
+  await Promise.all(Array.from({ length: FILLER }, (_, n) => store.kv.set(`filler-${n}`, 'x'.repeat(1_000))))
+  const moments: Written[] = []
+  for (let round = 0; round < 3; round++) {
+    await store.rotateDataKey()
+    moments.push(await write(store, 2 * round))
+    await store.checkpoint()
+    moments.push(await write(store, 2 * round + 1))
+  }
+  await store.close()
+  for (const moment of moments.slice(2)) await expectRestorable(root, moment)
+})
