@@ -66,12 +66,33 @@ export type { ReconcilePolicy } from './client/reconcile/policy.ts'
 export { type ReconcileOptions, reconcile } from './client/reconcile/reconcile.ts'
 export type { ReconcileCounts, ReconcileReport } from './client/reconcile/reconcile-report.ts'
 export { type RestoreArchiveOptions, restoreArchive } from './client/restore-archive.ts'
+export type { AppendResult, SeriesQueueStats } from './client/series/append-queue.ts'
+export type { Bar, BarColumns, BarSeries, Bars, BarTuple, ResampledBars } from './client/series/bars.ts'
 export type { BarsFormat, QuotesFormat, TicksFormat } from './client/series/formats/layout.ts'
 export { type ReadSeriesOptions, readBars, readQuotes, readTicks } from './client/series/formats/read-series.ts'
 export type { SeriesColumns, SeriesSource } from './client/series/formats/series-columns.ts'
 export type { TimeUnit } from './client/series/formats/time-stamps.ts'
 export { type RowOf, toRows } from './client/series/formats/to-rows.ts'
 export { type WriteFormat, type WriteSeriesOptions, writeSeries } from './client/series/formats/write-series.ts'
+export type { Quote, QuoteColumns, QuoteSeries, Quotes } from './client/series/quotes.ts'
+export type {
+  AggregateOptions,
+  Moment,
+  RangeOptions,
+  ResampleOptions,
+  ScanOptions,
+  SpanOptions,
+} from './client/series/series-access.ts'
+export type { ResultMethods } from './client/series/series-columns.ts'
+export type { TickWriter, TickWriterOptions, TickWriterStats } from './client/series/tick-writer.ts'
+export type { Tick, TickColumns, TickOptions, TickSeries, TickSide, Ticks } from './client/series/ticks.ts'
+export type {
+  SeriesOfStore,
+  ValueColumns,
+  ValueRow,
+  ValueSeries,
+  ValueSeriesColumns,
+} from './client/series/value-series.ts'
 export type {
   PerformanceHistoryOptions,
   PerformanceRecord,
@@ -168,6 +189,19 @@ export type {
   WorkerStatus,
   YearlyFileStatus,
 } from './protocol/methods.ts'
+export type {
+  ColumnAggregate,
+  ColumnType,
+  CompactionResult,
+  SeriesAggregate,
+  SeriesColumn,
+  SeriesGap,
+  SeriesIdentity,
+  SeriesInfo,
+  SeriesKey,
+  SeriesKind,
+  SeriesShape,
+} from './protocol/series.ts'
 export type {
   DependentSkill,
   MetricSummary,

@@ -34,7 +34,7 @@ const collections = {
   docs: defineCollection({ name: 'docs', key: 'id', schema: orderSchema, hot: true }),
   archive: defineCollection({ name: 'archive', key: 'id', schema: orderSchema }),
   // No index beside the key, which orders bars by symbol and time, as the peers' primary key does.
-  bars: defineCollection({ name: 'bars', key: 'id', schema: barSchema, file: 'market' }),
+  barRows: defineCollection({ name: 'bars', key: 'id', schema: barSchema, file: 'market' }),
 }
 
 const AGGREGATE = `SELECT symbol, count(*) AS n, min(low) AS low, max(high) AS high, avg(close) AS mean,
@@ -51,7 +51,7 @@ export const contender: Contender = {
       put: (document) => store.docs.put(document),
       putArchived: (document) => store.archive.put(document),
       get: (id) => store.docs.get(id) as OrderDocument | undefined,
-      loadBars: (bars: readonly Bar[]) => store.bars.load(bars),
+      loadBars: (bars: readonly Bar[]) => store.barRows.load(bars),
       async aggregateBars() {
         const rows = (await store.sql(AGGREGATE, [], { file: 'market' })) as readonly { n: number }[]
         return rows.reduce((sum, row) => sum + row.n, 0)
@@ -64,7 +64,7 @@ export const contender: Contender = {
     const store = await openHoldfast(dir, secrets)
     await store.docs.load(generateDocuments(content.hotDocuments))
     await store.archive.load(generateDocuments(content.archivedDocuments))
-    await store.bars.load(generateBars(content.bars))
+    await store.barRows.load(generateBars(content.bars))
     await store.flush()
     await store.close()
   },

@@ -31,4 +31,5 @@ CREATE TABLE "_blocks" (
   "data" BLOB NOT NULL
 ) STRICT;
 
-CREATE UNIQUE INDEX "_blocks_series_toTs" ON "_blocks" ("series", "toTs");
+-- Answers for counts and gaps without touching a block.
+CREATE INDEX "_blocks_series" ON "_blocks" ("series", "toTs", "fromTs", "count", "maxStep");

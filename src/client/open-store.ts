@@ -159,6 +159,7 @@ export async function openStore<const C extends Readonly<Record<string, AnyColle
     states,
     allStates: allStates(states, opened.collections),
     closeOnSignals: checked.closeOnSignals ?? false,
+    limits,
   })
   return store as unknown as Store<C>
 }

@@ -15,11 +15,19 @@ import type { WorkerSupervisor } from './worker-supervisor.ts'
 /** How recent a write to `state` makes other work step back. */
 const URGENT_WITHIN_MS = 20
 
+/** What is accepted and not durable yet, beside the commit queues. */
+export interface PendingWrites {
+  readonly isIdle: boolean
+  drainSync(timeoutMs: number): void
+}
+
 export class StoreCore {
   readonly supervisor: WorkerSupervisor
   readonly #queues: Readonly<Record<DatabaseFile, CommitQueue>>
   readonly #readOnly: boolean
   readonly #flushes: (() => Promise<void>)[] = []
+  /** Writes that don't go through the commit queues. */
+  readonly #otherWrites: PendingWrites[] = []
   #closed = false
 
   constructor(supervisor: WorkerSupervisor, firstSequence: number, limits: QueueLimits, readOnly: boolean) {
@@ -38,6 +46,11 @@ export class StoreCore {
 
   get queues(): readonly CommitQueue[] {
     return Object.values(this.#queues)
+  }
+
+  /** `writes` are drained when the process ends. */
+  addWrites(writes: PendingWrites): void {
+    this.#otherWrites.push(writes)
   }
 
   get isReadOnly(): boolean {
@@ -148,7 +161,7 @@ export class StoreCore {
   }
 
   drainSync(timeoutMs: number): void {
-    for (const queue of this.queues) if (!queue.isIdle) queue.drainSync(timeoutMs)
+    for (const queue of [...this.queues, ...this.#otherWrites]) if (!queue.isIdle) queue.drainSync(timeoutMs)
   }
 
   fail(error: StoreError): void {

@@ -15,9 +15,15 @@ import { type StoreAudit, StoreAuditTrail } from './audit/store-audit.ts'
 import { type BackupOptions, backUp } from './backup.ts'
 import { type Collection, StoreCollection } from './collection.ts'
 import type { CollectionState } from './collection-state.ts'
-import type { QueueStats } from './commit-queue.ts'
+import type { QueueLimits, QueueStats } from './commit-queue.ts'
 import { storeMetrics } from './metrics.ts'
 import { closeOnSignals, drainOnExit, forgetOnExit } from './process-exit.ts'
+import { AppendQueue, type SeriesQueueStats } from './series/append-queue.ts'
+import { type Bars, StoreBars } from './series/bars.ts'
+import { type Quotes, StoreQuotes } from './series/quotes.ts'
+import type { SeriesContext } from './series/series-access.ts'
+import { StoreTicks, type Ticks } from './series/ticks.ts'
+import { type SeriesOfStore, seriesOfStore } from './series/value-series.ts'
 import { SkillLibrary, type StoreSkills } from './skills/store-skills.ts'
 import type { StoreCore } from './store-core.ts'
 import {
@@ -66,6 +72,8 @@ export interface StoreStats extends QueueStats {
   readonly market: QueueStats
   /** Writes to skills, accepted and not yet durable. */
   readonly skills: { readonly depth: number }
+  /** Points on their way into series. */
+  readonly series: SeriesQueueStats
   readonly hotDocuments: Readonly<Record<string, number>>
   readonly artifacts: ArtifactStats
   readonly workerRestarts: number
@@ -103,6 +111,14 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
   readonly skills: StoreSkills
   /** Models, data sets and other large files, in versions. */
   readonly artifacts: StoreArtifacts
+  /** Open, high, low, close and volume by symbol and interval: see `docs/series.md`. */
+  readonly bars: Bars
+  /** Trades as they happened. */
+  readonly ticks: Ticks
+  /** Best bid and ask. */
+  readonly quotes: Quotes
+  /** Any other values in time, by name; and what concerns the series of all kinds. */
+  readonly series: SeriesOfStore
   /**
    * Gathers writes in a synchronous callback and commits them whole or not at all. Resolves to the callback's result
    * when durable. Rejects with what the callback throws, or like `put`.
@@ -231,6 +247,7 @@ export interface OpenedStore {
   /** By collection name: the above, and those the store has recorded besides. */
   readonly allStates: ReadonlyMap<string, CollectionState>
   readonly closeOnSignals: boolean
+  readonly limits: QueueLimits
 }
 
 const DEFAULT_MAX_ROWS = 10_000
@@ -247,6 +264,8 @@ export class HoldfastStore {
   readonly #audit: StoreAuditTrail
   readonly #skills: SkillLibrary
   readonly #artifacts: ArtifactRegistry
+  readonly #seriesContext: SeriesContext
+  readonly #series: SeriesOfStore
   readonly #states: ReadonlyMap<string, CollectionState>
   readonly #allStates: ReadonlyMap<string, CollectionState>
   readonly #listeners = { restart: new Set<StoreEvents['restart']>(), failure: new Set<StoreEvents['failure']>() }
@@ -263,6 +282,10 @@ export class HoldfastStore {
     this.#audit = new StoreAuditTrail(opened.core)
     this.#skills = new SkillLibrary(opened.core)
     this.#artifacts = new ArtifactRegistry(opened.core)
+    this.#seriesContext = { core: opened.core, queue: new AppendQueue(opened.core, opened.limits) }
+    opened.core.addWrites(this.#seriesContext.queue)
+    opened.core.onFlush(() => this.#seriesContext.queue.settled())
+    this.#series = seriesOfStore(this.#seriesContext)
     this.#states = opened.states
     this.#allStates = opened.allStates
     const sync: Record<string, unknown> = { flush: () => this.#core.drainSync(SYNC_TIMEOUT_MS) }
@@ -286,6 +309,22 @@ export class HoldfastStore {
 
   get artifacts(): StoreArtifacts {
     return this.#artifacts
+  }
+
+  get bars(): Bars {
+    return new StoreBars(this.#seriesContext)
+  }
+
+  get ticks(): Ticks {
+    return new StoreTicks(this.#seriesContext)
+  }
+
+  get quotes(): Quotes {
+    return new StoreQuotes(this.#seriesContext)
+  }
+
+  get series(): SeriesOfStore {
+    return this.#series
   }
 
   get collectionNames(): readonly string[] {
@@ -339,6 +378,7 @@ export class HoldfastStore {
       ...this.#core.queue('state').stats(),
       market: this.#core.queue('market').stats(),
       skills: { depth: this.#skills.depth },
+      series: this.#seriesContext.queue.stats(),
       hotDocuments: Object.fromEntries(hot.map((state) => [state.spec.name, state.mirror?.size ?? 0])),
       artifacts: this.#artifacts.stats,
       workerRestarts: this.#core.supervisor.restarts,

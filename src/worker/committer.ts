@@ -51,6 +51,9 @@ export interface CommitterOptions {
   readonly observer: CommitObserver | null
 }
 
+/** Statements that stay prepared, on the connection of a transaction. */
+export type TransactionStatements = AuditStatements
+
 export interface CommitObserver {
   committing(sequence: number | null, atMs: number): void
   committed(): void
@@ -180,14 +183,14 @@ export class Committer {
   }
 
   /** Runs `work` as one transaction of the store's upkeep on the writer's connection, between commits. */
-  transact<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  transact<T>(work: (connection: Connection, statements: TransactionStatements) => Promise<T>): Promise<T> {
     return this.exclusively(async () => {
       if (this.#damage !== undefined) throw this.#damage
       try {
         if (this.#hasRefusedFrames) await this.#eraseRefusedFrames()
         let result: T | undefined
         await this.#inTransaction(null, async () => {
-          result = await work(this.#connection)
+          result = await work(this.#connection, this.#auditStatements)
         })
         this.#commits += 1
         return result as T

@@ -64,6 +64,13 @@ export const FAILPOINTS = [
   'artifacts:version-deleted',
   'artifacts:shredded',
   'artifacts:file-removed',
+  'series:append-begun',
+  'series:append-before-commit',
+  'series:append-committed',
+  'series:compact-begun',
+  'series:compact-blocks-written',
+  'series:compact-before-commit',
+  'series:delete-before-commit',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

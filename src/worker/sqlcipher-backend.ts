@@ -568,7 +568,8 @@ class Opening {
       storeId: keyring.storeId,
       commits: () => [...files.values()].reduce((sum, { committer }) => sum + (committer?.status.commits ?? 0), 0),
     })
-    const series = new SeriesStore({ dir, market: files.get('market') as FileBackend })
+    const commits = () => files.get('state')?.committer?.status.commits ?? 0
+    const series = new SeriesStore({ dir, market: files.get('market') as FileBackend, commits })
     const skills = new SkillStore({ dir, readers: state.readers, committer: state.committer })
     const committer = files.get('state')?.committer ?? null
     if (committer !== null) trail?.start(committer)

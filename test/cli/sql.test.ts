@@ -5,7 +5,7 @@ import { makeStore, order } from './test-store.ts'
 const dir = await makeStore(async (store) => {
   await store.orders.insertMany(Array.from({ length: 6 }, (_, index) => order(index)))
   await store.kv.put({ key: 'note', value: 'said "no", then\nleft' })
-  await store.bars.put({ id: 'b-1', at: 5 })
+  await store.barRows.put({ id: 'b-1', at: 5 })
 })
 
 async function sql(...args: readonly string[]) {

@@ -7,7 +7,7 @@ import { makeStore, openTestStore, order, temporaryDirectory } from './test-stor
 const dir = await makeStore(async (store) => {
   await store.orders.insertMany([order(0), order(1)])
   await store.watchlist.put({ symbol: 'BTC/USDT', tag: 'majors' })
-  await store.bars.put({ id: 'b-1', at: 5 })
+  await store.barRows.put({ id: 'b-1', at: 5 })
 })
 
 const ownedDir = join(temporaryDirectory(), 'state')

@@ -22,7 +22,7 @@ export const bars = defineCollection({
   file: 'market',
 })
 
-const OWN = { watchlist, bars }
+const OWN = { watchlist, barRows: bars }
 
 const root = mkdtempSync(join(tmpdir(), 'holdfast-cli-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))

@@ -8,7 +8,7 @@ const schema = z.object({ id: z.string(), name: z.string().optional(), n: z.numb
 const plain = defineCollection({ name: 'plain', key: 'id', schema })
 const named = defineCollection({ name: 'named', key: 'id', schema, indexes: ['name'], unique: ['name'] })
 const bars = defineCollection({ name: 'bars', key: 'id', schema, file: 'market' })
-const collections = { plain, named, bars }
+const collections = { plain, named, barRows: bars }
 
 const store = await openSharedStore({ collections })
 
@@ -68,7 +68,7 @@ describe('group commit', () => {
 
   test('the files have queues of their own', async () => {
     const before = store.stats()
-    await store.bars.put({ id: 'b' })
+    await store.barRows.put({ id: 'b' })
     expect(store.stats().acceptedOperations).toBe(before.acceptedOperations)
     expect(store.stats().market.acceptedOperations).toBe(before.market.acceptedOperations + 1)
   })
@@ -302,7 +302,7 @@ describe('load', () => {
 
   test('lets urgent writes pass', async () => {
     let isLoading = true
-    const loading = store.bars.load(texts('pass', 5_000)).then(() => {
+    const loading = store.barRows.load(texts('pass', 5_000)).then(() => {
       isLoading = false
     })
     await store.positions.put(position('urgent'))
@@ -408,7 +408,7 @@ describe('flush', () => {
     const count = () => {
       settled += 1
     }
-    void store.bars.put({ id: 'flush' }).then(count)
+    void store.barRows.put({ id: 'flush' }).then(count)
     void store.plain.insert({ id: 'flush' }).catch(count)
     void store.trades.put(trade('flush')).then(count)
     await store.flush()
@@ -425,11 +425,11 @@ test('nothing that was accepted is lost when the store closes', async () => {
   const first = await openTempStore({ collections })
   for (const each of texts('lost', 3_000)) void first.plain.put(each)
   for (const each of texts('lost', 1_000)) void first.named.insert(each)
-  for (const each of texts('lost', 1_000)) void first.bars.put(each)
+  for (const each of texts('lost', 1_000)) void first.barRows.put(each)
   await first.close()
   expect(first.stats()).toMatchObject({ depth: 0, durableOperations: 4_000, failedOperations: 0 })
   const again = await openTempStore({ dir: first.dir, collections })
-  expect(await Promise.all([again.plain.count(), again.named.count(), again.bars.count()])).toEqual([
+  expect(await Promise.all([again.plain.count(), again.named.count(), again.barRows.count()])).toEqual([
     3_000, 1_000, 1_000,
   ])
 })

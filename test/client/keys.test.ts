@@ -157,12 +157,12 @@ describe('the data key', () => {
   })
 
   test('is rotated under writes and reads; all of it opens afterwards, sealed fields too', async () => {
-    const store = await openTempStore({ collections: { bars } })
+    const store = await openTempStore({ collections: { barRows: bars } })
     const { recoveryKey } = await store.keys.addRecoveryKey(OPTIONS)
     await store.wallets.insert({ address: '0x1', chain: 'eth', privateKey: 'the sealed one' })
     const documents = Array.from({ length: 2_000 }, (_, index) => store.kv.set(`key-${index}`, 'x'.repeat(500) + index))
     await Promise.all(documents)
-    await store.bars.put({ id: 'b', v: 1 })
+    await store.barRows.put({ id: 'b', v: 1 })
     const before = (await store.status()).keys
     const seen: RotationProgress[] = []
     const writes: Promise<unknown>[] = []
@@ -173,7 +173,7 @@ describe('the data key', () => {
     for (let index = 0; !isDone; index++) {
       writes.push(store.kv.set(`during-${index % 50}`, index))
       expect(store.kv.get(`during-${index % 50}`)?.value).toBe(index)
-      expect(await store.bars.get('b')).toMatchObject({ v: 1 })
+      expect(await store.barRows.get('b')).toMatchObject({ v: 1 })
       await new Promise((resolve) => setTimeout(resolve, 2))
     }
     const rotated = await rotating
@@ -214,7 +214,7 @@ describe('the data key', () => {
   })
 
   test('a store that is closed during a rotation opens as ever, and goes on with it', async () => {
-    const store = await openTempStore({ collections: { bars } })
+    const store = await openTempStore({ collections: { barRows: bars } })
     await Promise.all(Array.from({ length: 2_000 }, (_, index) => store.kv.set(`key-${index}`, 'x'.repeat(2_000))))
     const rotating = codeOf(store.rotateDataKey())
     while (!(await store.status()).keys.isRotating) await new Promise((resolve) => setTimeout(resolve, 2))

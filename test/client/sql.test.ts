@@ -34,14 +34,14 @@ const bars = defineCollection({
   file: 'market',
 })
 
-const store = await openSharedStore({ collections: { things, vault, bars } })
+const store = await openSharedStore({ collections: { things, vault, barRows: bars } })
 await store.things.insertMany([
   { id: 'a', indexed: 'i', plain: 'p', n: 1.5, flag: true, deep: { x: [1] }, order: 'asc' },
   { id: 'b' },
 ])
 await store.vault.insert({ id: 'v', label: 'main', pin: 'pin-4711' })
 await store.orders.insert(order('o-1'))
-await store.bars.insert({ id: 'bar', close: 5 })
+await store.barRows.insert({ id: 'bar', close: 5 })
 
 describe('what it sees', () => {
   test('every field as a column, indexed or not, and the store’s own', async () => {

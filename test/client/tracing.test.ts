@@ -55,7 +55,7 @@ const childrenOf = (parent: ReadableSpan) =>
     .filter(({ parentSpanContext }) => parentSpanContext?.spanId === parent.spanContext().spanId)
 
 /** Opened while no tracer is registered: one that comes later is found all the same. */
-const store = await openSharedStore({ collections: { ticks, vault } })
+const store = await openSharedStore({ collections: { tickRows: ticks, vault } })
 
 test('without a tracer the store works, and nobody is told anything', async () => {
   await store.kv.set('early', 1)
@@ -99,7 +99,7 @@ describe('with a tracer', () => {
   })
 
   test('a batch of one operation has no batch size; the market file is told by name', async () => {
-    await store.ticks.put({ id: 't', at: 1 })
+    await store.tickRows.put({ id: 't', at: 1 })
     const { attributes } = only('commit market')
     expect(attributes).toMatchObject({ 'holdfast.batch.operations': 1, 'db.namespace': 'market' })
     expect(attributes).not.toHaveProperty('db.operation.batch.size')

@@ -24,7 +24,7 @@ async function archived(root: string): Promise<TestStore> {
 
 async function write(store: TestStore, n: number): Promise<Written> {
   await store.kv.set('n', n)
-  await store.ticks.put({ id: `t-${n}`, symbol: 'BTC/USDT', at: n, price: '1' })
+  await store.tickRows.put({ id: `t-${n}`, symbol: 'BTC/USDT', at: n, price: '1' })
   const [row] = await store.sql(`select "_sequence" from main."kv" where "_key" = 'n'`)
   return { n, sequence: Number(row?._sequence) }
 }

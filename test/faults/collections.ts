@@ -19,4 +19,4 @@ export const ticks = defineCollection({
   file: 'market',
 })
 
-export const ownCollections = { watchlist, ticks }
+export const ownCollections = { watchlist, tickRows: ticks }

@@ -35,7 +35,7 @@ export class CountingLoad {
         'cold',
         store.trades.put({ id: 'counter', symbol: 'X', entryPrice: '1', openedAt: turn, strategy: 'trend' }),
       )
-      this.#count('market', store.ticks.put({ id: 'counter', symbol: 'X', at: turn, price: '1' }))
+      this.#count('market', store.tickRows.put({ id: 'counter', symbol: 'X', at: turn, price: '1' }))
       this.#count('transaction', this.#transaction(turn))
       settled.push(store.kv.delete(`never-${turn}`).catch(() => undefined))
       if (withConflicts) settled.push(expectRefusal(store.orders.put({ ...order('o-2'), clientOrderId: 'c-1' })))
@@ -55,7 +55,7 @@ export class CountingLoad {
     expect({
       hot: (await store.kv.entry('counter'))?.version ?? 0,
       cold: (await store.trades.entry('counter'))?.version ?? 0,
-      market: (await store.ticks.entry('counter'))?.version ?? 0,
+      market: (await store.tickRows.entry('counter'))?.version ?? 0,
       transaction: (await store.positions.entry('counter'))?.version ?? 0,
       transactionAgain: (await store.kv.entry('transaction-counter'))?.version ?? 0,
     }).toEqual({ hot, cold, market, transaction, transactionAgain: transaction })

@@ -34,7 +34,7 @@ beforeAll(async () => {
   for (let n = 0; n < 40; n++) void store.kv.set(`k-${n}`, n)
   await store.checkpoint()
   for (let n = 0; n < 20; n++) await store.kv.set(`later-${n}`, n)
-  for (let n = 0; n < 20; n++) await store.ticks.put({ id: `t-${n}`, symbol: 'X', at: n, price: '1' })
+  for (let n = 0; n < 20; n++) await store.tickRows.put({ id: `t-${n}`, symbol: 'X', at: n, price: '1' })
   // What is on disk while nothing is under way is what a killed process leaves.
   cpSync(templates.closed, templates.killed, { recursive: true })
   await store.close()

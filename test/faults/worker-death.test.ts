@@ -125,9 +125,9 @@ test('a worker that dies between two pages of a stream costs no document and dou
   const dir = temporaryDirectory()
   const store = await openWithFailpoint(dir, 'checkpoint:before=exit@1')
   const ticks = Array.from({ length: 3_000 }, (_, n) => ({ id: `t-${n}`, symbol: 'X', at: n, price: '1' }))
-  await store.ticks.insertMany(ticks)
+  await store.tickRows.insertMany(ticks)
   const streamed: string[] = []
-  for await (const { id } of store.ticks.stream()) {
+  for await (const { id } of store.tickRows.stream()) {
     if (streamed.length === 150) await codeOf(store.checkpoint())
     streamed.push(id)
   }

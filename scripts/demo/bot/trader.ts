@@ -60,9 +60,9 @@ export class Trader {
     const { symbol } = this.#market
     const checkpoint = readCheckpoint(this.#store, symbol)
     this.#next = Math.max(checkpoint + 1, await this.#exchange.currentBar(symbol))
-    const [stored] = await this.#store.bars.list({ where: { symbol }, orderBy: 'index', order: 'desc', limit: 1 })
+    const [stored] = await this.#store.barRows.list({ where: { symbol }, orderBy: 'index', order: 'desc', limit: 1 })
     const missed = await this.#exchange.bars(symbol, (stored?.index ?? -1) + 1, this.#next - 1)
-    await this.#store.bars.load(missed.map((bar) => this.#barDocument(bar)))
+    await this.#store.barRows.load(missed.map((bar) => this.#barDocument(bar)))
     for (const bar of missed) if (bar.index > checkpoint) await this.#report(bar)
     this.#window = this.#emptyWindow()
     const recent = await this.#exchange.bars(symbol, this.#next - this.#breakoutBars, this.#next - 1)
@@ -73,7 +73,7 @@ export class Trader {
   async step(): Promise<void> {
     const index = this.#next
     const { bar, orders } = await this.#exchange.advance(this.symbol, index)
-    this.#acks.accept(this.#store.bars.put(this.#barDocument(bar)))
+    this.#acks.accept(this.#store.barRows.put(this.#barDocument(bar)))
     for (const news of orders) await this.#recordExit(news)
     // Before the checkpoint that may come with a decision: what is left of this bar then is never missed.
     await this.#report(bar)

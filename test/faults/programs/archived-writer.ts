@@ -28,7 +28,8 @@ const first = Number(store.kv.value('step') ?? 0) + 1
 report('first', first)
 while ((await store.status()).archive?.generation == null) await new Promise((resume) => setTimeout(resume, 5))
 report('ready')
-const putTick = (number: number) => store.ticks.put({ id: `t-${number}`, symbol: 'BTC/USDT', at: number, price: '1' })
+const putTick = (number: number) =>
+  store.tickRows.put({ id: `t-${number}`, symbol: 'BTC/USDT', at: number, price: '1' })
 // The one before may have died between the two files.
 if (first > 1 && archiveStep(seed, first - 1).tick) await putTick(first - 1)
 for (let number = first; number < first + steps; number++) {

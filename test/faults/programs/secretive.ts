@@ -74,7 +74,7 @@ for (let round = 0; round < 2; round++) {
   void store.algorithmMetrics.put({ id: key, algorithm: value, recordedAt: 1, metrics: { [value]: '1' } })
   void store.recoveryMetrics.put({ id: key, startedAt: 1, durationMs: 1, outcome: 'clean', counts: { [value]: 1 } })
   void store.watchlist.put({ symbol: key, tag: value, note: value })
-  void store.ticks.put({ id: key, symbol: value, at: 1, price: value })
+  void store.tickRows.put({ id: key, symbol: value, at: 1, price: value })
   await store.flush()
   await store.checkpoint()
 }
