@@ -155,6 +155,7 @@ export const ROWS: readonly Row[] = [
     betterIs: 'lower',
     budget: fixed('≤ 2 ×', 2),
   },
+  { title: '  by opening, once', workload: 'bytes', metric: 'openingBytes', unit: 'MB', betterIs: 'lower' },
   {
     title: '  by the checkpoint at closing',
     workload: 'bytes',

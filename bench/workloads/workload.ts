@@ -84,7 +84,8 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
   },
   open: { title: 'open and read one document, files in the page cache', shares: ['open'], contenders: STORES },
   bytes: {
-    title: 'bytes of dirtied pages per put against the bytes of its JSON, pipelined; the closing checkpoint apart',
+    title:
+      'bytes of dirtied pages per put against the bytes of its JSON, pipelined; opening and the closing checkpoint apart',
     copies: 'ring',
     contenders: STORES,
     maxRounds: 2,
