@@ -16,19 +16,19 @@ export async function run({ contender, job }: WorkloadContext): Promise<Metrics>
     documents: readonly OrderDocument[],
   ): Promise<[openingBytes: number, putting: number, closing: number]> {
     const jsonBytes = documents.reduce((sum, document) => sum + Buffer.byteLength(JSON.stringify(document)), 0)
-    const closed = readDiskBytesWritten()
+    const closed = readDiskBytesWritten(job.storeDir)
     const store = await contender.open(job.storeDir, job.secrets)
     // Holdfast gives its log the working size in the background: a cost of opening, not of the puts.
     await setTimeout(AFTER_OPEN_MS)
-    const before = readDiskBytesWritten()
+    const before = readDiskBytesWritten(job.storeDir)
     await runPipelined({
       put: (index) => store.put(documents[index] as OrderDocument),
       maxPuts: count,
       maxMs: Number.POSITIVE_INFINITY,
     })
-    const durable = readDiskBytesWritten()
+    const durable = readDiskBytesWritten(job.storeDir)
     await store.close()
-    return [before - closed, (durable - before) / jsonBytes, (readDiskBytesWritten() - durable) / jsonBytes]
+    return [before - closed, (durable - before) / jsonBytes, (readDiskBytesWritten(job.storeDir) - durable) / jsonBytes]
   }
 
   // As orders, fills and audit entries come: new, their ids in the order of time.

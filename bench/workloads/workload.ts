@@ -85,7 +85,7 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
   open: { title: 'open and read one document, files in the page cache', shares: ['open'], contenders: STORES },
   bytes: {
     title:
-      'bytes of dirtied pages per put against the bytes of its JSON, pipelined; opening and the closing checkpoint apart',
+      'bytes on the disk per put against the bytes of its JSON, pipelined; opening and the closing checkpoint apart',
     copies: 'ring',
     contenders: STORES,
     maxRounds: 2,
