@@ -94,6 +94,20 @@ export type {
   ValueSeriesColumns,
 } from './client/series/value-series.ts'
 export type {
+  CacheBar,
+  CacheBarColumns,
+  CacheBarInput,
+  CacheBarTuple,
+} from './client/session-cache/bar-input.ts'
+export type {
+  CachedBar,
+  CachedBars,
+  CacheIntervalOptions,
+  GetBarsOptions,
+  SessionCacheStats,
+  StoreSessionCache,
+} from './client/session-cache/store-session-cache.ts'
+export type {
   PerformanceHistoryOptions,
   PerformanceRecord,
   Skill,
@@ -202,6 +216,7 @@ export type {
   SeriesKind,
   SeriesShape,
 } from './protocol/series.ts'
+export type { CachedSymbol, SessionCacheSettings } from './protocol/session-cache.ts'
 export type {
   DependentSkill,
   MetricSummary,

@@ -8,6 +8,7 @@ import { z } from 'zod'
 import type { MaintenanceSchedule } from '../protocol/maintenance.ts'
 import type { Durability, KdfCostOptions } from '../protocol/methods.ts'
 import { firstSequence } from '../protocol/sequence.ts'
+import { DEFAULT_SESSION_CACHE, type SessionCacheSettings } from '../protocol/session-cache.ts'
 import { StoreError } from '../protocol/store-error.ts'
 import { builtInCollections } from '../schema/built-in-collections.ts'
 import type { AnyCollection, CollectionSpec } from '../schema/define-collection.ts'
@@ -52,6 +53,8 @@ export interface OpenStoreOptions<C extends Readonly<Record<string, AnyCollectio
   readonly maintenance?: false | Partial<MaintenanceSchedule>
   /** Bounds of the commit queues. */
   readonly queue?: Partial<QueueLimits>
+  /** Bounds of the session cache; default: 12,000 bars, 45 days and 8 MiB of each symbol and interval. */
+  readonly sessionCache?: Partial<SessionCacheSettings>
   /** Continuous archiving: restore to any moment, and standbys. */
   readonly archive?: ArchiveOptions
   /** Cost of argon2id for a new store; default 64 MiB, 3 passes, 4 lanes. */
@@ -83,6 +86,16 @@ const optionsSchema = z.strictObject({
       maxQueueBytes: limit,
       maxBatchOperations: limit,
       maxBatchBytes: limit,
+    })
+    .partial()
+    .optional(),
+  sessionCache: z
+    .strictObject({
+      compactEveryWrites: limit.max(100_000),
+      maxAgeMs: limit,
+      maxRows: limit.max(10_000_000),
+      maxBytes: limit.min(4_096).max(1_073_741_824),
+      syncEveryMs: z.int().nonnegative().max(60_000),
     })
     .partial()
     .optional(),
@@ -128,6 +141,7 @@ export async function openStore<const C extends Readonly<Record<string, AnyColle
       userMigrationsDir: checked.migrations === undefined ? null : resolve(checked.migrations),
       migrate: checked.migrate ?? 'apply',
       maintenance: scheduleOf(checked.maintenance),
+      sessionCache: { ...DEFAULT_SESSION_CACHE, ...definedOf(checked.sessionCache ?? {}) },
       archive: checked.readOnly === true ? null : archiveSettings(checked.archive),
     },
     password,

@@ -24,6 +24,11 @@ import { type Quotes, StoreQuotes } from './series/quotes.ts'
 import type { SeriesContext } from './series/series-access.ts'
 import { StoreTicks, type Ticks } from './series/ticks.ts'
 import { type SeriesOfStore, seriesOfStore } from './series/value-series.ts'
+import {
+  SessionCacheClient,
+  type SessionCacheStats,
+  type StoreSessionCache,
+} from './session-cache/store-session-cache.ts'
 import { SkillLibrary, type StoreSkills } from './skills/store-skills.ts'
 import type { StoreCore } from './store-core.ts'
 import {
@@ -70,6 +75,7 @@ export type SqlParameter = string | number | boolean | null
 export interface StoreStats extends QueueStats {
   /** The queue of bulk data, apart from that of state. */
   readonly market: QueueStats
+  readonly sessionCache: SessionCacheStats
   /** Writes to skills, accepted and not yet durable. */
   readonly skills: { readonly depth: number }
   /** Points on their way into series. */
@@ -107,6 +113,8 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
   readonly sync: SyncScope<Cs>
   /** The audit trail: what was done, by whom and why, in a chain that shows what was changed. */
   readonly audit: StoreAudit
+  /** Bars of the running session by symbol, to start again from: see `docs/session-cache.md`. */
+  readonly sessionCache: StoreSessionCache
   /** Versioned skills, code or text, with full-text search: see `docs/skills.md`. */
   readonly skills: StoreSkills
   /** Models, data sets and other large files, in versions. */
@@ -262,6 +270,7 @@ export class HoldfastStore {
   readonly keys: StoreKeys
   readonly #core: StoreCore
   readonly #audit: StoreAuditTrail
+  readonly #sessionCache: SessionCacheClient
   readonly #skills: SkillLibrary
   readonly #artifacts: ArtifactRegistry
   readonly #seriesContext: SeriesContext
@@ -280,6 +289,7 @@ export class HoldfastStore {
     this.appliedMigrations = opened.appliedMigrations
     this.#core = opened.core
     this.#audit = new StoreAuditTrail(opened.core)
+    this.#sessionCache = new SessionCacheClient(opened.core)
     this.#skills = new SkillLibrary(opened.core)
     this.#artifacts = new ArtifactRegistry(opened.core)
     this.#seriesContext = { core: opened.core, queue: new AppendQueue(opened.core, opened.limits) }
@@ -301,6 +311,10 @@ export class HoldfastStore {
 
   get audit(): StoreAudit {
     return this.#audit
+  }
+
+  get sessionCache(): StoreSessionCache {
+    return this.#sessionCache
   }
 
   get skills(): StoreSkills {
@@ -377,6 +391,7 @@ export class HoldfastStore {
     return {
       ...this.#core.queue('state').stats(),
       market: this.#core.queue('market').stats(),
+      sessionCache: this.#sessionCache.stats,
       skills: { depth: this.#skills.depth },
       series: this.#seriesContext.queue.stats(),
       hotDocuments: Object.fromEntries(hot.map((state) => [state.spec.name, state.mirror?.size ?? 0])),

@@ -49,6 +49,7 @@ import type {
   StoreSizes,
 } from './maintenance.ts'
 import type { SeriesMethods } from './series.ts'
+import type { SessionCacheMethods, SessionCacheSettings } from './session-cache.ts'
 import type { SkillMethods } from './skills.ts'
 import type { SerializedError } from './store-error.ts'
 import type { ArchiveTradesRequest, ArchiveTradesResult } from './trade-archive.ts'
@@ -83,6 +84,7 @@ export interface OpenRequest {
   readonly maintenance: MaintenanceSchedule | null
   /** Continuous archiving; null without. */
   readonly archive: ArchiveSettings | null
+  readonly sessionCache: SessionCacheSettings
 }
 
 export interface OpenResult {
@@ -262,7 +264,7 @@ export type AppliedResult =
   | ({ readonly applied: true } & UnitCommitResult)
 
 /** Everything the worker can be asked. Every method answers once and never shares state with the caller. */
-export interface StoreWorkerMethods extends SeriesMethods, SkillMethods, ArtifactMethods {
+export interface StoreWorkerMethods extends SeriesMethods, SkillMethods, ArtifactMethods, SessionCacheMethods {
   open(request: OpenRequest): Promise<OpenResult>
   hydrate(request: HydrateRequest): Promise<HydratePage>
   commit(batch: Batch): Promise<CommitResult>

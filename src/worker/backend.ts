@@ -2,6 +2,7 @@
 import type { ArtifactMethods } from '../protocol/artifacts.ts'
 import type { StoreWorkerMethods } from '../protocol/methods.ts'
 import type { SeriesMethods } from '../protocol/series.ts'
+import type { SessionCacheMethods } from '../protocol/session-cache.ts'
 import type { SkillMethods } from '../protocol/skills.ts'
 
 /** What is asked about backups in a place, without a store. */
@@ -15,6 +16,7 @@ export interface BackendParts {
   readonly series: SeriesMethods
   readonly skills: SkillMethods
   readonly artifacts: ArtifactMethods
+  readonly sessionCache: SessionCacheMethods
 }
 
 type PartMethodName = { [P in keyof BackendParts]: keyof BackendParts[P] }[keyof BackendParts]

@@ -99,6 +99,7 @@ import { quoteName } from './quote.ts'
 import { ReadSlots } from './read-slots.ts'
 import { SealedFields } from './sealed-fields.ts'
 import { SeriesStore } from './series/series-store.ts'
+import { SessionCache } from './session-cache/session-cache.ts'
 import { SkillStore } from './skills/skill-store.ts'
 import {
   assertDatabasesPresent,
@@ -571,6 +572,12 @@ class Opening {
     const commits = () => files.get('state')?.committer?.status.commits ?? 0
     const series = new SeriesStore({ dir, market: files.get('market') as FileBackend, commits })
     const skills = new SkillStore({ dir, readers: state.readers, committer: state.committer })
+    const sessionCache = new SessionCache({
+      dir,
+      settings: this.#request.sessionCache,
+      readers: state.readers,
+      committer: state.committer,
+    })
     const committer = files.get('state')?.committer ?? null
     if (committer !== null) trail?.start(committer)
     const backups = new StoreBackups({
@@ -599,6 +606,7 @@ class Opening {
       series,
       skills,
       artifacts,
+      sessionCache,
       dir,
       rotation,
       files,
@@ -671,6 +679,7 @@ interface SqlcipherBackendParts {
   readonly series: SeriesStore
   readonly skills: SkillStore
   readonly artifacts: ArtifactStore
+  readonly sessionCache: SessionCache
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly readSlots: ReadSlots
@@ -692,6 +701,7 @@ class SqlcipherBackend implements Backend {
   readonly series: SeriesStore
   readonly skills: SkillStore
   readonly artifacts: ArtifactStore
+  readonly sessionCache: SessionCache
   readonly #parts: SqlcipherBackendParts
   readonly #maintenance: Maintenance
   #lastCheck: LastCheck | null = null
@@ -703,6 +713,7 @@ class SqlcipherBackend implements Backend {
     this.series = parts.series
     this.skills = parts.skills
     this.artifacts = parts.artifacts
+    this.sessionCache = parts.sessionCache
     this.#auditReader = new AuditReader({
       dir: parts.dir,
       keys: parts.auditKeys,
@@ -920,6 +931,7 @@ class SqlcipherBackend implements Backend {
     await this.#maintenance.stop()
     await this.series.close()
     await this.artifacts.close()
+    await this.sessionCache.close()
     await backups.end()
     await tradeArchive.close()
     await trail?.close()

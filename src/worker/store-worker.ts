@@ -9,6 +9,7 @@ import { targetMethods } from './backup/target-methods.ts'
 import { performKeyOperation } from './key-operations.ts'
 import { endNativeCalls } from './native-calls.ts'
 import { SERIES_METHODS } from './series/series-store.ts'
+import { SESSION_CACHE_METHODS } from './session-cache/session-cache.ts'
 import { SKILL_METHODS } from './skills/skill-store.ts'
 import { openSqlcipherBackend } from './sqlcipher-backend.ts'
 import { sqlcipherDriver } from './sqlcipher-driver.ts'
@@ -45,6 +46,7 @@ const PART_METHODS = {
   series: SERIES_METHODS,
   skills: SKILL_METHODS,
   artifacts: ARTIFACT_METHODS,
+  sessionCache: SESSION_CACHE_METHODS,
 } as const satisfies { readonly [P in keyof BackendParts]: readonly (keyof BackendParts[P])[] }
 
 const ARCHIVE_METHODS = [

@@ -40,6 +40,7 @@ test('each migration has a test below: add one with the next', async () => {
     '0005_growth',
     '0006_skills',
     '0007_artifacts',
+    '0008_session_cache',
   ])
   expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual([
     '0001_session',
@@ -66,6 +67,7 @@ test('they make no table that the store does not know', async () => {
   own.push('_artifactChunks', '_artifactContents', '_artifactLineage', '_artifactParts', '_artifactTags')
   own.push('_artifactVersions', '_artifacts')
   own.push('_skills', '_skillVersions', '_skillDependencies', '_skillTags', '_skillPerformance', '_skillSearch')
+  own.push('_sessionCache')
   expect(rows.map(({ name }) => name).sort()).toEqual([...own, ...specs.map(({ name }) => name)].sort())
 })
 
@@ -282,6 +284,17 @@ describe('0007_artifacts', () => {
       INSERT INTO "_artifactContents" VALUES (1, 'u', 0, 5);
       INSERT INTO "_artifactParts" VALUES (1, 0, 1);`)
     await expect(state.exec('DELETE FROM "_artifactChunks"')).rejects.toMatchObject({ code: 'CONSTRAINT' })
+  })
+})
+
+describe('0008_session_cache', () => {
+  test('keeps the documents of the version before, and has nothing cached', async () => {
+    const dir = await olderStore(7, (state) => insertDocuments(state, 'trades', [['t', trade('t')]]))
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0008_session_cache')
+      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
+      expect(await opened.backend.sessionCache.cacheList()).toEqual([])
+    })
   })
 })
 
