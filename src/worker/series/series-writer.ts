@@ -205,8 +205,8 @@ export class SeriesWriter {
   async #deleteStep(key: SeriesKey, span: SeriesSpan): Promise<boolean> {
     this.#assertWritable()
     const record = await this.#catalog.record(key)
-    if (record === undefined) return true
     const { from, to } = span
+    if (record === undefined || from >= to) return true
     const inside = await this.#query(
       'SELECT "id" FROM "_blocks" WHERE "series" = ?1 AND "toTs" >= ?2 AND "toTs" < ?3 AND "fromTs" >= ?2 ORDER BY "toTs" LIMIT ?4',
       [record.id, from, to, DELETED_BLOCKS],
