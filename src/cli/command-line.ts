@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { StoreError } from '../index.ts'
 import { addArchiveTradesCommand } from './archive-trades-command.ts'
+import { addArtifactCommand } from './artifact-command.ts'
 import { addAuditCommand } from './audit-command.ts'
 import { addBackupCommand } from './backup-command.ts'
 import { addCheckCommand } from './check-command.ts'
@@ -95,6 +96,7 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addBackupCommand(program, session)
   addRestoreCommand(program, session)
   addArchiveTradesCommand(program, session)
+  addArtifactCommand(program, session)
   return program
 }
 

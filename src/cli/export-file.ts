@@ -22,13 +22,21 @@ export interface ExportFileOptions {
 /** Returns the size of the file. */
 export async function writeExportFile(
   documents: AsyncIterable<StoredDocument>,
-  { path, format, overwrite, interruption }: ExportFileOptions,
+  { format, ...options }: ExportFileOptions,
+): Promise<number> {
+  return await writeNewFile(formatDocuments(documents, format), options)
+}
+
+/** The same for content of any kind. */
+export async function writeNewFile(
+  content: AsyncIterable<string | Uint8Array>,
+  { path, overwrite, interruption }: Omit<ExportFileOptions, 'format'>,
 ): Promise<number> {
   const partialPath = `${path}.partial`
   const forget = interruption.beforeEnd(() => rm(partialPath, { force: true }))
   try {
     await rm(partialPath, { force: true })
-    const bytes = await writeNew(partialPath, formatDocuments(documents, format))
+    const bytes = await writeNew(partialPath, content)
     if (overwrite) await rename(partialPath, path)
     else await renameToFree(partialPath, path)
     return bytes
@@ -50,18 +58,25 @@ export function alreadyThere(path: string): StoreError {
   )
 }
 
-async function writeNew(path: string, texts: AsyncIterable<string>): Promise<number> {
+async function writeNew(path: string, content: AsyncIterable<string | Uint8Array>): Promise<number> {
   const file = await open(path, 'wx', FILE_MODE)
   try {
-    return await writeAll(file, texts)
+    return await writeAll(file, content)
   } finally {
     await file.close()
   }
 }
 
-async function writeAll(file: FileHandle, texts: AsyncIterable<string>): Promise<number> {
+async function writeAll(file: FileHandle, content: AsyncIterable<string | Uint8Array>): Promise<number> {
   let bytes = 0
-  for await (const text of texts) bytes += (await file.write(text)).bytesWritten
+  for await (const piece of content) {
+    const whole = typeof piece === 'string' ? Buffer.from(piece) : piece
+    // One write may take less than it was given (write(2)).
+    for (let written = 0; written < whole.length; ) {
+      written += (await file.write(whole, written, whole.length - written)).bytesWritten
+    }
+    bytes += whole.length
+  }
   await file.sync()
   return bytes
 }

@@ -31,7 +31,7 @@ export class Terminal {
   }
 
   /** @throws OutputClosed when the reader has gone; StoreError when the output is a file that can't be written. */
-  async write(text: string): Promise<void> {
+  async write(text: string | Uint8Array): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       process.stdout.write(text, (error) => {
         if (error === null || error === undefined) resolve()
