@@ -178,7 +178,13 @@ export type {
   RestoreResult,
   VerifyBackupResult,
 } from './protocol/backup.ts'
-export { type CheckFinding, FINDING_CODES, type FindingCode, type RepairResult } from './protocol/check-finding.ts'
+export {
+  type BlobCheck,
+  type CheckFinding,
+  FINDING_CODES,
+  type FindingCode,
+  type RepairResult,
+} from './protocol/check-finding.ts'
 export type { KeyringInfo, KeyslotInfo, KeyslotKind, RawDatabaseKey, RotationProgress } from './protocol/keys.ts'
 export type { LatencyCounts } from './protocol/latency-histogram.ts'
 export type {

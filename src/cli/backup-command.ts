@@ -10,6 +10,7 @@ import {
   verifyBackup,
 } from '../index.ts'
 import { byteSize } from './byte-size.ts'
+import { counted } from './counted.ts'
 import { EXIT } from './exit-codes.ts'
 import { withReader } from './open-session-store.ts'
 import { Progress } from './progress.ts'
@@ -109,6 +110,11 @@ async function makeBackup(session: Session, { to, verify: how, ...keep }: Backup
       ...(retention === undefined ? {} : { retention }),
     }),
   ).finally(() => progress.end())
+  if (result.missing.length > 0) {
+    terminal.warn(
+      `${counted(result.missing.length, 'chunk')} of artifacts could not be backed up, being lost. See holdfast artifact verify.`,
+    )
+  }
   if (terminal.isJson) return await terminal.writeJson(result)
   await terminal.writeLine(`Backup ${result.id} in ${result.location}: ${momentOf(result)}.`)
   await terminal.writeLine(

@@ -28,9 +28,11 @@ async function maintain(session: Session, { fullVacuum = false }: MaintainComman
   for (const line of describe(result)) await terminal.writeLine(line)
 }
 
-function describe({ files }: MaintenanceResult): string[] {
-  return Object.entries(files).flatMap(([name, { freedBytes, freeBytes, needsFullVacuum, analyzed }]) => [
+function describe({ files, artifacts }: MaintenanceResult): string[] {
+  const databases = Object.entries(files).flatMap(([name, { freedBytes, freeBytes, needsFullVacuum, analyzed }]) => [
     `${name}.db: ${byteSize(freedBytes)} given back, ${byteSize(freeBytes)} still free in it; ${counted(analyzed.length, 'table')} analyzed`,
     ...(needsFullVacuum ? [`${name}.db is from before incremental vacuum: holdfast maintain --full-vacuum`] : []),
   ])
+  if (artifacts.files === 0) return databases
+  return [...databases, `blobs: ${byteSize(artifacts.freedBytes)} freed, of puts that were broken off`]
 }

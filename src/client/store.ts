@@ -1,6 +1,6 @@
 /** An open store: its collections as properties, and what concerns all of them. */
 import type { BackupResult } from '../protocol/backup.ts'
-import type { CheckFinding, RepairResult } from '../protocol/check-finding.ts'
+import type { BlobCheck, CheckFinding, RepairResult } from '../protocol/check-finding.ts'
 import type { KeyslotInfo } from '../protocol/keys.ts'
 import type { MaintenanceResult, StoreSizes } from '../protocol/maintenance.ts'
 import type { SqlRequest, SqlRow, SqlTable, WideIntegers, WorkerStatus } from '../protocol/methods.ts'
@@ -62,6 +62,8 @@ export interface MaintainOptions {
 export interface CheckOptions {
   /** Keys older than this are an error, `KEY_OVERDUE`; without it their age does not matter. */
   readonly maxKeyAgeMs?: number
+  /** Default `full`: every chunk of an artifact is read and authenticated. `quick` looks at their lengths alone. */
+  readonly blobs?: BlobCheck
 }
 
 export interface RepairOptions {
@@ -406,12 +408,15 @@ export class HoldfastStore {
     return { dir: this.dir, storeId: this.storeId, ...worker, stats: this.stats() }
   }
 
-  async check({ maxKeyAgeMs }: CheckOptions = {}): Promise<readonly CheckFinding[]> {
+  async check({ maxKeyAgeMs, blobs = 'full' }: CheckOptions = {}): Promise<readonly CheckFinding[]> {
     this.#core.assertOpen()
     if (maxKeyAgeMs !== undefined && !(typeof maxKeyAgeMs === 'number' && maxKeyAgeMs > 0)) {
       throw new StoreError('INVALID_ARGUMENT', 'maxKeyAgeMs must be a number above 0.')
     }
-    return await this.#core.supervisor.read('check', { maxKeyAgeMs: maxKeyAgeMs ?? null })
+    if (blobs !== 'full' && blobs !== 'quick') {
+      throw new StoreError('INVALID_ARGUMENT', 'blobs must be full or quick.')
+    }
+    return await this.#core.supervisor.read('check', { maxKeyAgeMs: maxKeyAgeMs ?? null, blobs })
   }
 
   async repair(options: RepairOptions): Promise<RepairResult> {

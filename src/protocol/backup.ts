@@ -34,6 +34,8 @@ export interface BackupResult extends BackupSummary {
   readonly location: string
   /** What had to be written; the rest was there already. */
   readonly writtenBytes: number
+  /** Chunks of artifacts that the store had lost before: see `artifacts.verify`. Empty is good news. */
+  readonly missing: readonly string[]
   readonly verified: BackupVerification
   readonly durationMs: number
   /** Ids of backups that the retention rule let go. */

@@ -10,7 +10,9 @@ export const FINDING_CODES = [
   'KEYRING_COPY_MISSING',
   'KEYRING_COPY_DAMAGED',
   'MODE_TOO_OPEN',
+  'BLOB_MISSING',
   'BLOB_DAMAGED',
+  'BLOB_UNREFERENCED',
   'AUDIT_BROKEN',
   'AUDIT_HEAD_MISSING',
   'DISK_NEARLY_FULL',
@@ -37,9 +39,13 @@ export interface CheckFinding {
   readonly repairable: boolean
 }
 
+/** `full`: each sealed file is read and authenticated. `quick`: each is there and as long as it should be. */
+export type BlobCheck = 'full' | 'quick'
+
 export interface CheckRequest {
   /** Older keys are an error; null allows any age. */
   readonly maxKeyAgeMs: number | null
+  readonly blobs: BlobCheck
 }
 
 export interface RepairRequest {

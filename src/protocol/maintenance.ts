@@ -1,5 +1,6 @@
 /** Upkeep of an open store: what can be asked for, and what is told of it. */
 import type { DatabaseFile } from '../schema/database-file.ts'
+import type { ArtifactGarbage } from './artifacts.ts'
 import type { StoreErrorCode } from './store-error.ts'
 
 export interface MaintenanceSchedule {
@@ -27,6 +28,8 @@ export interface FileMaintenance {
 
 export interface MaintenanceResult {
   readonly durationMs: number
+  /** What puts that were broken off have left. */
+  readonly artifacts: ArtifactGarbage
   readonly files: Readonly<Record<DatabaseFile, FileMaintenance>>
 }
 

@@ -838,11 +838,12 @@ class SqlcipherBackend implements Backend {
   }
 
   get #checked(): CheckedStore {
-    const { dir, files, archiver, tradeArchive } = this.#parts
+    const { dir, files, archiver, tradeArchive, artifacts } = this.#parts
     return {
       dir,
       files,
       tradeArchive,
+      artifacts,
       verifyAudit: () => this.#auditReader.verify(null),
       archiveStatus: () => archiver?.status ?? null,
     }

@@ -97,23 +97,21 @@ describe('a backup', () => {
     for (const name of filesBelow(target)) expect(statSync(join(target, name)).mode & 0o777, name).toBe(0o600)
   })
 
-  test('holds the files under blobs and cache, each content once', async () => {
+  test('holds the files under cache, each content once', async () => {
     const { store, target, elsewhere } = await places()
+    mkdirSync(join(store.dir, 'cache'))
     for (const [name, content] of [
-      ['blobs/ab/abcd', 'one'],
-      ['blobs/ef', 'two'],
-      ['cache/BTC-USDT', 'one'],
-      ['blobs/.part', 'no'],
+      ['BTC-USDT', 'one'],
+      ['ETH-USDT', 'one'],
+      ['.part', 'no'],
     ] as const) {
-      mkdirSync(join(store.dir, name, '..'), { recursive: true })
-      writeFileSync(join(store.dir, name), content)
+      writeFileSync(join(store.dir, 'cache', name), content)
     }
     await store.backup(target)
     await restoreStore({ from: target, dir: elsewhere, password: PASSWORD })
-    expect(readFileSync(join(elsewhere, 'blobs/ab/abcd'), 'utf8')).toBe('one')
-    expect(readFileSync(join(elsewhere, 'blobs/ef'), 'utf8')).toBe('two')
     expect(readFileSync(join(elsewhere, 'cache/BTC-USDT'), 'utf8')).toBe('one')
-    expect(existsSync(join(elsewhere, 'blobs/.part'))).toBe(false)
+    expect(readFileSync(join(elsewhere, 'cache/ETH-USDT'), 'utf8')).toBe('one')
+    expect(existsSync(join(elsewhere, 'cache/.part'))).toBe(false)
   })
 
   test('tells its progress', async () => {

@@ -27,6 +27,7 @@ import type {
   OpenedArtifact,
   StoredArtifact,
 } from '../../protocol/artifacts.ts'
+import type { BlobCheck } from '../../protocol/check-finding.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { givingWayTo } from '../backup/give-way.ts'
 import type { Committer } from '../committer.ts'
@@ -74,6 +75,15 @@ export const ARTIFACT_METHODS = [
 
 const VERIFIED_CHUNKS = 16
 const COLLECTED_CHUNKS = 256
+/** Far longer than from a file to its row. */
+const PUT_UNDER_WAY_MS = 10 * 60_000
+
+export interface DamagedChunk {
+  /** From the store directory. */
+  readonly file: string
+  readonly problem: 'missing' | 'damaged'
+  readonly versions: readonly ArtifactReference[]
+}
 
 export interface ArtifactStoreOptions {
   readonly dir: string
@@ -98,6 +108,8 @@ export class ArtifactStore implements ArtifactMethods {
   readonly #pins = new Map<string, number>()
   /** Files, by their names in hexadecimal, that have no row yet. */
   readonly #unrecorded = new Set<string>()
+  /** Uploads that have filled the disk. */
+  readonly #withoutRoom = new Set<string>()
   #shredding: Promise<unknown> | undefined
 
   private constructor({ dir, state, commits }: ArtifactStoreOptions, cipher: ChunkCipher) {
@@ -157,14 +169,14 @@ export class ArtifactStore implements ArtifactMethods {
   async artifactWrite({ upload: id, at, bytes }: ArtifactWriteRequest): Promise<ArtifactProgress> {
     const upload = this.#uploads.get(id)
     if (upload === undefined) return { storedBytes: null }
-    await this.#ownErrors(() => upload.write(at, bytes))
+    await this.#inUpload(upload, () => upload.write(at, bytes))
     return { storedBytes: upload.storedBytes }
   }
 
   async artifactFlush({ upload: id }: { readonly upload: string }): Promise<ArtifactProgress> {
     const upload = this.#uploads.get(id)
     if (upload === undefined) return { storedBytes: null }
-    await this.#ownErrors(() => upload.flush())
+    await this.#inUpload(upload, () => upload.flush())
     return { storedBytes: upload.storedBytes }
   }
 
@@ -177,7 +189,7 @@ export class ArtifactStore implements ArtifactMethods {
       if (upload.bytes !== request.bytes) {
         throw new StoreError('INTERNAL', 'An artifact came in with another length than it has. Please report it.')
       }
-      await upload.finish((group) => this.#record(request.upload, group, request))
+      await this.#inUpload(upload, () => upload.finish((group) => this.#record(request.upload, group, request)))
       await failpoint('artifacts:finished')
       this.#uploads.delete(request.upload)
       return await this.#finished(this.#query, request.upload)
@@ -188,6 +200,12 @@ export class ArtifactStore implements ArtifactMethods {
     const upload = this.#uploads.get(id)
     this.#uploads.delete(id)
     await upload?.discard()
+    if (upload === undefined || !this.#withoutRoom.delete(id)) return
+    // Trading needs what room there is more than a second attempt at this.
+    await this.#ownErrors(async () => {
+      const rows = await this.#query(`SELECT "id" FROM "_artifactContents" WHERE "upload" = ?`, [id])
+      for (const row of rows) await this.#whileNoLookup(() => this.#drop(Number(row.id)))
+    })
   }
 
   async artifactOpen(selector: ArtifactSelector): Promise<OpenedArtifact> {
@@ -346,6 +364,37 @@ export class ArtifactStore implements ArtifactMethods {
     })
   }
 
+  /** Chunks whose file is not what it should be, with the versions that have them. */
+  async *damagedChunks(how: BlobCheck): AsyncGenerator<DamagedChunk> {
+    const giveWay = givingWayTo(this.#foreignCommits)
+    for (let after = 0; ; ) {
+      const rows = await this.#query(
+        `SELECT ${CHUNK_COLUMNS} FROM "_artifactChunks" AS c WHERE c."id" > ? ORDER BY c."id" LIMIT ${VERIFIED_CHUNKS}`,
+        [after],
+      )
+      for (const row of rows.map(chunkRow)) {
+        const problem = how === 'full' ? await this.#read(row) : await this.#look(row)
+        if (typeof problem === 'string') {
+          yield { file: blobPath(row.file), problem, versions: await this.#versionsWith(row, null) }
+        }
+        await giveWay()
+        after = row.id
+      }
+      if (rows.length < VERIFIED_CHUNKS) return
+    }
+  }
+
+  /** What garbage collection would remove. Files that are new may be of a put under way, here or in the owner. */
+  async unreferencedFiles(): Promise<string[]> {
+    const found: string[] = []
+    for await (const folder of this.#files.folders()) {
+      for (const file of await this.#withoutRow(folder)) {
+        if ((await this.#files.ageMs(file)) > PUT_UNDER_WAY_MS) found.push(blobPath(file))
+      }
+    }
+    return found.sort()
+  }
+
   async status(): Promise<ArtifactsStatus> {
     return await statusOf(this.#query)
   }
@@ -383,6 +432,15 @@ export class ArtifactStore implements ArtifactMethods {
     await this.#transact((connection) =>
       queryOnce(connection, `UPDATE "_artifactContents" SET "upload" = ? WHERE "upload" = ?`, [randomUUID(), upload]),
     )
+  }
+
+  async #inUpload<T>({ id }: Upload, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#ownErrors(work)
+    } catch (error) {
+      if ((error as StoreError).code === 'DISK_FULL') this.#withoutRoom.add(id)
+      throw error
+    }
   }
 
   async #finished(query: RunQuery, upload: string): Promise<StoredArtifact | null> {
@@ -525,6 +583,12 @@ export class ArtifactStore implements ArtifactMethods {
     if (sealed === undefined) return 'missing'
     if (sealed.length !== row.bytes + SEAL_BYTES) return 'damaged'
     return (await this.#cipher.open(sealed, row.wrappedKey, row)) ?? 'damaged'
+  }
+
+  async #look(row: ChunkRow): Promise<'missing' | 'damaged' | undefined> {
+    const bytes = await this.#files.size(row.file)
+    if (bytes === undefined) return 'missing'
+    return bytes === row.bytes + SEAL_BYTES ? undefined : 'damaged'
   }
 
   async #versionsWith({ id }: ChunkRow, name: string | null): Promise<ArtifactReference[]> {

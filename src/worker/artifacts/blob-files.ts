@@ -74,6 +74,14 @@ export class BlobFiles {
     return (await stat(this.#path(file)).catch(ignoreMissing))?.size
   }
 
+  /** Since it was written last; 0 when there is none. */
+  async ageMs(file: Uint8Array): Promise<number> {
+    const found =
+      (await stat(this.#path(file)).catch(ignoreMissing)) ??
+      (await stat(this.#unfinishedPath(file)).catch(ignoreMissing))
+    return found === undefined ? 0 : Date.now() - found.mtimeMs
+  }
+
   /** Finished or not. @returns the bytes it had */
   async remove(file: Uint8Array): Promise<number> {
     let bytes = 0

@@ -4,13 +4,13 @@
  * has the target's lock, removes them.
  */
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { deriveSubKey } from '../../crypto/sub-key.ts'
 import { withSecret } from '../../crypto/zero.ts'
 import type { BackupRequest, BackupResult, BackupVerification } from '../../protocol/backup.ts'
 import { StoreError } from '../../protocol/store-error.ts'
+import { BLOBS_FOLDER } from '../artifacts/blob-files.ts'
 import { failpoint } from '../failpoint.ts'
 import { DIRECTORY_MODE } from '../store-files.ts'
 import {
@@ -139,7 +139,9 @@ async function run(
       giveWay: job.giveWay,
     })
     await failpoint('backup:packs-written')
-    const files = await copyFiles(job.dir, snapshot, target)
+    // The log of a database grows for as long as its snapshot is held.
+    await snapshot.release()
+    const { files, missing, ...copied } = await copyFiles(job, snapshot, target, base)
     const body: ManifestBody = {
       format: 'holdfast-backup',
       version: 1,
@@ -151,7 +153,6 @@ async function run(
       databases: [...databases],
       files,
     }
-    await snapshot.release()
     const verified = job.request.verify ?? (totalBytes <= FULL_VERIFICATION_BYTES ? 'full' : 'quick')
     await verify(job, target, body, verified)
     await failpoint('backup:verified')
@@ -162,7 +163,8 @@ async function run(
     return {
       ...summary,
       location: target.location,
-      writtenBytes,
+      writtenBytes: writtenBytes + copied.writtenBytes,
+      missing,
       verified,
       durationMs: performance.now() - startedAt,
       pruned: [],
@@ -172,33 +174,56 @@ async function run(
   }
 }
 
-async function copyFiles(dir: string, snapshot: StoreSnapshot, target: BackupTarget): Promise<ManifestBody['files']> {
+interface CopiedFiles {
+  readonly files: ManifestBody['files']
+  readonly writtenBytes: number
+  readonly missing: readonly string[]
+}
+
+/**
+ * The files beside the databases. A blob never changes under its name: what the backup before has of it need not be read
+ * again. One that is missing has been lost before, and keeps nothing else from being saved.
+ */
+async function copyFiles(
+  { dir, assertGoesOn, giveWay }: BackupJob,
+  snapshot: StoreSnapshot,
+  target: BackupTarget,
+  base: Manifest | undefined,
+): Promise<CopiedFiles> {
   const stored = new Set((await target.list(`${BACKUP_AREA}/files/`)).map(({ path }) => path))
+  const before = new Map(base?.files.map((file) => [file.path, file]))
   const files: ManifestBody['files'] = []
-  for (const [path, content] of snapshot.contents) {
+  const missing: string[] = []
+  let writtenBytes = 0
+  const store = async (path: string, content: Uint8Array): Promise<void> => {
     const sha256 = createHash('sha256').update(content).digest('hex')
-    if (!stored.has(filePath(sha256))) await target.write(filePath(sha256), content)
+    if (!stored.has(filePath(sha256))) {
+      await target.write(filePath(sha256), content)
+      writtenBytes += content.length
+    }
     stored.add(filePath(sha256))
     files.push({ path, bytes: content.length, sha256 })
   }
-  for (const path of snapshot.paths) {
-    const source = join(dir, path)
-    const { bytes, sha256 } = await hashOf(source)
-    if (!stored.has(filePath(sha256))) await target.write(filePath(sha256), createReadStream(source))
-    stored.add(filePath(sha256))
-    files.push({ path, bytes, sha256 })
+  for (const [path, content] of snapshot.contents) await store(path, content)
+  for (const path of [...snapshot.blobs, ...snapshot.cache]) {
+    assertGoesOn()
+    const isBlob = path.startsWith(`${BLOBS_FOLDER}/`)
+    const known = isBlob ? before.get(path) : undefined
+    if (known !== undefined && stored.has(filePath(known.sha256))) files.push(known)
+    else {
+      // Read once and whole, because a file of the cache may be another one a moment later.
+      const content = await readFile(join(dir, path)).catch(ignoreMissing)
+      if (content !== undefined) await store(path, content)
+      else if (isBlob) missing.push(path)
+      await giveWay()
+    }
   }
-  return files
+  return { files, writtenBytes, missing }
 }
 
-async function hashOf(path: string): Promise<{ readonly bytes: number; readonly sha256: string }> {
-  const digest = createHash('sha256')
-  let bytes = 0
-  for await (const chunk of createReadStream(path)) {
-    digest.update(chunk)
-    bytes += chunk.length
-  }
-  return { bytes, sha256: digest.digest('hex') }
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+  return undefined
 }
 
 /** Reads back what was written, and opens it under the key: by its first pages, or whole. */

@@ -5,6 +5,7 @@ import type { BackupRequest, BackupResult } from '../../protocol/backup.ts'
 import type { Durability } from '../../protocol/methods.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import type { DatabaseFile } from '../../schema/database-file.ts'
+import { withBlobsHeld } from '../artifacts/blob-holds.ts'
 import { leaveAuditNote } from '../audit/audit-inbox.ts'
 import type { Driver } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
@@ -46,7 +47,9 @@ export class StoreBackups {
     const committers = [...files.values()].flatMap(({ committer }) => committer ?? [])
     const giveWay = givingWayTo(() => committers.reduce((sum, { status }) => sum + status.commits, 0))
     const backup = maintenanceLock.exclusiveOperation('backup', () =>
-      makeBackup({ dir, keys, request, takeSnapshot: () => this.#snapshot(), assertGoesOn, giveWay }),
+      withBlobsHeld(dir, () =>
+        makeBackup({ dir, keys, request, takeSnapshot: () => this.#snapshot(), assertGoesOn, giveWay }),
+      ),
     )
     this.#running = backup.catch(() => undefined)
     const result = await backup

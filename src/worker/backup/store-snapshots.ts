@@ -9,6 +9,7 @@ import { KEYRING_FILE, readKeyring } from '../../crypto/keyring-file.ts'
 import type { BackupSequences } from '../../protocol/backup.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
+import { blobPath } from '../artifacts/blob-files.ts'
 import { AUDIT_HEAD_FILE } from '../audit/audit-head.ts'
 import { type Connection, queryOnce } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
@@ -18,8 +19,8 @@ import type { HeldDescriptors } from './held-descriptors.ts'
 import type { NamedSnapshot } from './page-copier.ts'
 import { takeSnapshot } from './snapshot.ts'
 
-/** Content-addressed and sealed, file by file. */
-const FOLDERS = ['blobs', 'cache']
+/** Sealed, file by file. */
+const CACHE_FOLDER = 'cache'
 const MAX_ATTEMPTS = 3
 
 export interface StoreSnapshotSource {
@@ -36,8 +37,10 @@ export interface StoreSnapshot {
   readonly sequences: BackupSequences
   /** Small files by their path in the store directory. */
   readonly contents: ReadonlyMap<string, Buffer>
-  /** Paths of files to be copied as they are. */
-  readonly paths: readonly string[]
+  /** Paths of files that never change under their name. */
+  readonly blobs: readonly string[]
+  /** Paths of files that may change, or go, at any moment, and are whole at each. */
+  readonly cache: readonly string[]
   release(): Promise<void>
 }
 
@@ -56,7 +59,8 @@ export async function takeStoreSnapshot(source: StoreSnapshotSource): Promise<St
         return {
           ...databases,
           contents,
-          paths: await filesBelow(source.dir, FOLDERS),
+          blobs: await blobsOf(databases.databases[0]?.snapshot.connection as Connection),
+          cache: await filesBelow(source.dir, [CACHE_FOLDER]),
           sequences: { state: await databases.sequenceOf('state'), market: await databases.sequenceOf('market') },
         }
       }
@@ -67,6 +71,12 @@ export async function takeStoreSnapshot(source: StoreSnapshotSource): Promise<St
     await databases.release()
   }
   throw new StoreError('BUSY_OPERATION', 'The keyring is being changed. Nothing was backed up; try again in a moment.')
+}
+
+/** Those that the snapshot has rows of: what else is in the folder, nobody can open. */
+async function blobsOf(state: Connection): Promise<string[]> {
+  const rows = await queryOnce(state, `SELECT "file" FROM "_artifactChunks" ORDER BY "file"`)
+  return rows.map(({ file }) => blobPath(file as Uint8Array))
 }
 
 async function keyringText(dir: string): Promise<string> {

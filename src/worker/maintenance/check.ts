@@ -13,12 +13,14 @@ import type {
 import type { FileStatus, LastCheck } from '../../protocol/methods.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import type { DatabaseFile } from '../../schema/database-file.ts'
+import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { DriverError } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { quoteName } from '../quote.ts'
 import { databasePath, storeDatabases } from '../store-files.ts'
 import type { TradeArchive } from '../trade-archive/trade-archive.ts'
 import { archiveFindings } from './archive-findings.ts'
+import { blobFindings } from './blob-findings.ts'
 import { contentFindings, logFindings } from './database-findings.ts'
 import { directoryFindings, openModes } from './directory-findings.ts'
 import { overdueKeyFindings } from './key-findings.ts'
@@ -29,6 +31,7 @@ export interface CheckedStore {
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly verifyAudit: () => Promise<AuditVerification>
   readonly tradeArchive: TradeArchive
+  readonly artifacts: ArtifactStore
   readonly archiveStatus: () => ArchiveStatus | null
 }
 
@@ -41,11 +44,12 @@ const BEYOND_REPAIR: ReadonlySet<FindingCode> = new Set([
   'DATABASE_OUTDATED',
 ] as const)
 
-const ANY_AGE: CheckRequest = { maxKeyAgeMs: null }
+/** What a repair looks at: of sealed files, nothing can be derived. */
+const FOR_REPAIR: CheckRequest = { maxKeyAgeMs: null, blobs: 'quick' }
 
 export async function checkStore(
-  { dir, files, verifyAudit, tradeArchive, archiveStatus }: CheckedStore,
-  { maxKeyAgeMs }: CheckRequest = ANY_AGE,
+  { dir, files, verifyAudit, tradeArchive, artifacts, archiveStatus }: CheckedStore,
+  { maxKeyAgeMs, blobs }: CheckRequest = FOR_REPAIR,
 ): Promise<CheckFinding[]> {
   const findings: CheckFinding[] = []
   const statuses: Record<string, FileStatus> = {}
@@ -62,6 +66,7 @@ export async function checkStore(
     ...findings,
     ...(canRead ? auditFindings(await verifyAudit()) : []),
     ...(canRead ? await yearlyFindings({ dir, tradeArchive, queryState }) : []),
+    ...(canRead ? await blobFindings(artifacts, blobs) : []),
     ...(await directoryFindings(dir, statuses)),
     ...(maxKeyAgeMs === null ? [] : await overdueKeyFindings(dir, maxKeyAgeMs)),
     ...archiveFindings(archiveStatus()),

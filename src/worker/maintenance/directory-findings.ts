@@ -1,9 +1,6 @@
-/** What can be verified of a store directory from outside its databases: modes, copies of the keyring, blobs, room. */
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+/** What can be verified of a store directory from outside its databases: modes, copies of the keyring, room. */
 import { lstat, readdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { join } from 'node:path'
 import { readKeyring } from '../../crypto/keyring-file.ts'
 import type { CheckFinding } from '../../protocol/check-finding.ts'
 import type { FileStatus } from '../../protocol/methods.ts'
@@ -11,8 +8,6 @@ import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import { readDiskSpace } from './disk-space.ts'
 
 const PERMISSION_BITS = 0o777
-const BLOBS_FOLDER = 'blobs'
-const CONTENT_ADDRESS = /^[0-9a-f]{64}$/
 
 /** Commits fail soon. */
 const NO_ROOM_BYTES = 16 * 1_024 * 1_024
@@ -24,12 +19,7 @@ export async function directoryFindings(
   dir: string,
   files: Readonly<Record<string, FileStatus>>,
 ): Promise<CheckFinding[]> {
-  return [
-    ...(await keyringFindings(dir)),
-    ...(await modeFindings(dir)),
-    ...(await blobFindings(join(dir, BLOBS_FOLDER))),
-    ...(await roomFindings(dir, files)),
-  ]
+  return [...(await keyringFindings(dir)), ...(await modeFindings(dir)), ...(await roomFindings(dir, files))]
 }
 
 async function keyringFindings(dir: string): Promise<CheckFinding[]> {
@@ -85,28 +75,6 @@ export async function* openModes(
   if ((mode & ~wanted) !== 0) yield { path, mode, wanted }
   if (!status.isDirectory()) return
   for (const name of (await readdir(path)).sort()) yield* openModes(join(path, name))
-}
-
-/** A blob bears the SHA-256 of its bytes as its name; other files in the folder are not ours to judge. */
-async function blobFindings(folder: string): Promise<CheckFinding[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(ignoreMissing)
-  const findings: CheckFinding[] = []
-  for (const entry of entries ?? []) {
-    if (!entry.isFile() || !CONTENT_ADDRESS.test(entry.name)) continue
-    const path = join(entry.parentPath, entry.name)
-    const hash = createHash('sha256')
-    await pipeline(createReadStream(path), hash)
-    if (hash.digest('hex') === basename(path)) continue
-    findings.push({
-      code: 'BLOB_DAMAGED',
-      severity: 'error',
-      subject: path,
-      problem: 'the content does not have the hash that is its name',
-      remedy: 'Restore this file from a backup. Check the disk.',
-      repairable: false,
-    })
-  }
-  return findings
 }
 
 async function roomFindings(dir: string, files: Readonly<Record<string, FileStatus>>): Promise<CheckFinding[]> {

@@ -11,6 +11,7 @@ import type {
 } from '../../protocol/maintenance.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
+import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import type { Committer } from '../committer.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { toStoreError } from '../io-error.ts'
@@ -23,12 +24,15 @@ import { vacuumFully, vacuumInSteps } from './vacuum.ts'
 /** A process that does not live for a whole interval is served all the same. */
 const MAX_FIRST_DELAY_MS = 60_000
 const OPERATION = 'maintenance'
+/** A put that was broken off and not taken up again for this long is garbage. */
+const ABANDONED_PUT_MS = 24 * 3_600_000
 
 export interface MaintenanceOptions {
   readonly dir: string
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly schedule: MaintenanceSchedule | null
   readonly maintenanceLock: MaintenanceLock
+  readonly artifacts: ArtifactStore
 }
 
 interface Run {
@@ -110,9 +114,9 @@ export class Maintenance {
     let freedBytes = 0
     let error: StoreError | null = null
     try {
-      const files = await running
+      const { files, artifacts } = await running
       freedBytes = files.state.freedBytes + files.market.freedBytes
-      return { durationMs: performance.now() - startedAt, files }
+      return { durationMs: performance.now() - startedAt, files, artifacts }
     } catch (thrown) {
       error = await toStoreError(thrown, this.#options.dir)
       throw error
@@ -123,7 +127,9 @@ export class Maintenance {
     }
   }
 
-  async #run(run: Run): Promise<Record<DatabaseFile, FileMaintenance>> {
+  async #run(run: Run): Promise<Omit<MaintenanceResult, 'durationMs'>> {
+    // First, so that the room in the database is given back, too.
+    const artifacts = await this.#options.artifacts.artifactCollect({ unfinishedOlderThanMs: ABANDONED_PUT_MS })
     const results = {} as Record<DatabaseFile, FileMaintenance>
     for (const file of DATABASE_FILES) results[file] = await this.#runFile(file, run)
     const state = this.#options.files.get('state') as FileBackend
@@ -131,7 +137,7 @@ export class Maintenance {
       const sizes = await measureSizes(this.#options.files, this.#stopped)
       if (sizes !== undefined) await recordSample(this.#committer('state'), sizes)
     }
-    return results
+    return { files: results, artifacts }
   }
 
   async #runFile(file: DatabaseFile, { fullVacuum, isRequested }: Run): Promise<FileMaintenance> {

@@ -1,17 +1,20 @@
 /** `check` and `repair` over real files: each kind of damage is done for real first. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { type CheckFinding, defineCollection, FINDING_CODES, type Store, z } from '../../../src/index.ts'
 import { queryOnce } from '../../../src/worker/driver.ts'
@@ -269,21 +272,64 @@ describe('modes', () => {
 })
 
 describe('blobs', () => {
-  test('are compared with the hash that is their name; other files are left alone', async () => {
+  async function withArtifact(): Promise<{ readonly store: Store; readonly paths: string[] }> {
     const store = await openTempStore()
-    const folder = join(store.dir, 'blobs')
-    mkdirSync(folder, { mode: 0o700 })
-    const bytes = randomBytes(100_000)
-    const path = join(folder, createHash('sha256').update(bytes).digest('hex'))
-    writeFileSync(path, bytes, { mode: 0o600 })
-    writeFileSync(join(folder, 'notes.txt'), 'x', { mode: 0o600 })
+    await store.artifacts.put('model', randomBytes(5_000_000))
+    const entries = readdirSync(join(store.dir, 'blobs'), { recursive: true, withFileTypes: true })
+    const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+    return { store, paths }
+  }
+
+  test('that are whole are no finding, and other files are left alone', async () => {
+    const { store } = await withArtifact()
+    writeFileSync(join(store.dir, 'blobs', 'notes.txt'), 'x', { mode: 0o600 })
     expect(await store.check()).toEqual([])
+    expect(await store.check({ blobs: 'quick' })).toEqual([])
+    expect(await codeOf(store.check({ blobs: 'slow' as never }))).toBe('INVALID_ARGUMENT')
+  })
+
+  test('that are missing or damaged are named with whose they are; a quick look sees lengths alone', async () => {
+    const { store, paths } = await withArtifact()
+    const [lost, flipped, cut] = paths as [string, string, string]
+    rmSync(lost)
+    const bytes = readFileSync(flipped)
     bytes[50_000] = (bytes[50_000] as number) ^ 1
-    writeFileSync(path, bytes, { mode: 0o600 })
+    writeFileSync(flipped, bytes)
+    truncateSync(cut, 100)
+    const finding = (code: string, path: string) =>
+      expect.objectContaining({ code, severity: 'error', subject: path.slice(store.dir.length + 1), repairable: false })
+    const missing = finding('BLOB_MISSING', lost)
+    const short = finding('BLOB_DAMAGED', cut)
+    const full = await store.check()
+    expect(full).toEqual(expect.arrayContaining([missing, short, finding('BLOB_DAMAGED', flipped)]))
+    expect(full).toHaveLength(3)
+    expect(full[0]?.problem).toContain('model version 1')
+    const quick = await store.check({ blobs: 'quick' })
+    expect(quick).toEqual(expect.arrayContaining([missing, short]))
+    expect(quick).toHaveLength(2)
     const { repaired, remaining } = await store.repair(REPAIR)
     expect(repaired).toEqual([])
-    expect(remaining).toEqual([expect.objectContaining({ code: 'BLOB_DAMAGED', subject: path, repairable: false })])
-    expect(readFileSync(path)).toEqual(bytes)
+    expect(remaining).toHaveLength(2)
+    expect(readFileSync(flipped).equals(bytes)).toBe(true)
+  })
+
+  test('that nobody has are a warning once no put can be under way with them, and maintenance removes them', async () => {
+    const { store, paths } = await withArtifact()
+    const stray = join(paths[0] as string, '..', `${basename(paths[0] as string).slice(0, 2)}${'0'.repeat(30)}`)
+    writeFileSync(stray, 'x', { mode: 0o600 })
+    expect(await store.check()).toEqual([])
+    utimesSync(stray, 0, 0)
+    expect(await store.check()).toEqual([
+      expect.objectContaining({
+        code: 'BLOB_UNREFERENCED',
+        severity: 'warning',
+        subject: stray.slice(store.dir.length + 1),
+      }),
+    ])
+    expect((await store.maintain()).artifacts).toMatchObject({ files: 1, freedBytes: 1, isDeferred: false })
+    expect(existsSync(stray)).toBe(false)
+    expect(paths.every((path) => existsSync(path))).toBe(true)
+    expect(await store.check()).toEqual([])
   })
 })
 
