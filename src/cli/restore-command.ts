@@ -35,7 +35,8 @@ export function addRestoreCommand(program: Command, session: () => Session): voi
       `
 The password is the one of the time of the backup. Nothing is at --dir before all of it has been checked. A place that
 has no backups but an archive gives the latest moment there is. Exits with ${EXIT.corrupt} when an archive is damaged before the
-moment that was asked for: what comes before is restored then, and what is wrong is told.
+moment that was asked for: what comes before is restored then, and what is wrong is told; and when a yearly file of archived
+trades is missing, which are in backups only.
 
 Examples:
   holdfast restore --from /mnt/backups --dir ./state

@@ -44,6 +44,11 @@ export interface RestoredMoment {
   /** False when it ends before the moment that was asked for; `problems` say why, and what is wrong with its trail. */
   readonly isComplete: boolean
   readonly problems: readonly string[]
+  /**
+   * Files that belong to this moment and are in no archive, relative to `dir`: yearly files of archived trades, such as
+   * `archive/trades-2025.db`. One from a backup or from the source, as new as the moment or newer, belongs beside it.
+   */
+  readonly missingFiles: readonly string[]
 }
 
 export interface FollowRequest {

@@ -20,11 +20,11 @@ import { assertDatabasesOpen } from '../backup/restored-files.ts'
 import { assertMayRestore, restoreStaged } from '../backup/staged-restore.ts'
 import { openTarget } from '../backup/target.ts'
 import { DatabaseKeys } from '../database-keys.ts'
-import { queryOnce } from '../driver.ts'
+import { type BindValue, queryOnce, type Row } from '../driver.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
 import { nativeCall } from '../native-calls.ts'
 import { sqlcipherDriver } from '../sqlcipher-driver.ts'
-import { databasePath } from '../store-files.ts'
+import { databasePath, yearlyDatabase } from '../store-files.ts'
 import { type Moment, type MomentFiles, restoreMoment } from './restore-moment.ts'
 
 /**
@@ -44,28 +44,28 @@ export async function restoreArchive(request: RestoreMomentRequest): Promise<Res
         withKeys(keyringText, password, async ({ dataKey }, storeId) => deriveSubKey(dataKey, storeId, 'backup-mac')),
     })
     const keyringText = await readFile(join(stage, KEYRING_FILE), 'utf8')
-    const trailProblems = await withKeys(keyringText, password, (keys, storeId) =>
-      finish(stage, files, keys, storeId, actor),
-    )
-    return { ...files, problems: [...files.problems, ...trailProblems] }
+    const told = await withKeys(keyringText, password, (keys, storeId) => finish(stage, files, keys, storeId, actor))
+    return { ...files, ...told, problems: [...files.problems, ...told.problems] }
   })
   return { ...result, dir, movedAside }
 }
 
-/** Checks what was written, notes it for the trail, and tells what is wrong with the trail. */
+type Told = Pick<RestoredMoment, 'problems' | 'missingFiles'>
+
+/** Checks what was written, notes it for the trail, and tells what is wrong with the trail and what is not there. */
 async function finish(
   stage: string,
   files: MomentFiles,
   keys: StoreKeys,
   storeId: string,
   actor: string,
-): Promise<string[]> {
+): Promise<Told> {
   const databases = DATABASE_FILES.map((file) => ({ path: `${file}.db` }))
   await assertDatabasesOpen(databases, stage, { storeId, ...keys }).catch((error: unknown) => {
     if (!(error instanceof StoreError) || error.code !== 'BACKUP_DAMAGED') throw error
     throw new StoreError('ARCHIVE_DAMAGED', `What was restored is damaged. ${error.message}`, { cause: error })
   })
-  const problems = await trailProblems(stage, keys, storeId)
+  const told = await lookInto(stage, keys, storeId)
   await withSecret(deriveSubKey(keys.dataKey, storeId, 'audit-mac'), (key) =>
     leaveAuditNote(stage, key, {
       actor,
@@ -77,11 +77,10 @@ async function finish(
       },
     }),
   )
-  return problems
+  return told
 }
 
-/** The head of the trail is in no archive; that it is missing here says nothing. */
-async function trailProblems(stage: string, keys: StoreKeys, storeId: string): Promise<string[]> {
+async function lookInto(stage: string, keys: StoreKeys, storeId: string): Promise<Told> {
   const connection = await new DatabaseKeys(keys, storeId).open('database:state', (key) =>
     openKeyedDatabase(sqlcipherDriver, databasePath(stage, 'state'), {
       key,
@@ -92,19 +91,36 @@ async function trailProblems(stage: string, keys: StoreKeys, storeId: string): P
     }),
   )
   try {
-    const { problems } = await withSecret(deriveChainKey(keys.sealingKey, storeId), (key) =>
-      verifyTrail(
-        { key, query: (sql, parameters) => queryOnce(connection, sql, parameters) },
-        { state: 'missing' },
-        null,
-      ),
+    const query = (sql: string, parameters: readonly BindValue[] = []) => queryOnce(connection, sql, parameters)
+    const missingFiles = await yearlyFiles(stage, query)
+    const missing = missingFiles.map(
+      (file) =>
+        `${file} is in no archive: trades that were moved into it before this moment are not in what was restored. Put a copy of it there, as new as the moment or newer, or restore a moment from before the move.`,
     )
-    return problems
-      .filter(({ kind }) => kind !== 'head-missing')
-      .map(({ message }) => `The audit trail of this moment is broken: ${message}`)
+    return { problems: [...(await trailProblems(query, keys, storeId)), ...missing], missingFiles }
   } finally {
     await connection.close()
   }
+}
+
+type Query = (sql: string, parameters?: readonly BindValue[]) => Promise<Row[]>
+
+/** Those that the moment counts on. A store from before there were any has no table of them. */
+async function yearlyFiles(stage: string, query: Query): Promise<string[]> {
+  const tables = await query(`SELECT 1 FROM "sqlite_schema" WHERE "name" = '_yearlyFiles'`)
+  if (tables.length === 0) return []
+  const rows = await query('SELECT "year" FROM "_yearlyFiles" ORDER BY "year"')
+  return rows.map(({ year }) => yearlyDatabase(stage, Number(year)).relativePath)
+}
+
+/** The head of the trail is in no archive; that it is missing here says nothing. */
+async function trailProblems(query: Query, { sealingKey }: StoreKeys, storeId: string): Promise<string[]> {
+  const { problems } = await withSecret(deriveChainKey(sealingKey, storeId), (key) =>
+    verifyTrail({ key, query }, { state: 'missing' }, null),
+  )
+  return problems
+    .filter(({ kind }) => kind !== 'head-missing')
+    .map(({ message }) => `The audit trail of this moment is broken: ${message}`)
 }
 
 function momentOf(atMs: number | null, sequence: number | null): Moment {

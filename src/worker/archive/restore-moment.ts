@@ -33,7 +33,7 @@ export type Moment =
   | { readonly kind: 'latest' }
 
 /** What has been put together. */
-export type MomentFiles = Omit<RestoredMoment, 'dir' | 'movedAside'>
+export type MomentFiles = Omit<RestoredMoment, 'dir' | 'movedAside' | 'missingFiles'>
 
 export interface RestoreMomentOptions {
   readonly target: BackupTarget

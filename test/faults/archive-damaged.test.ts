@@ -1,0 +1,194 @@
+/**
+ * What becomes of an archive that is damaged anywhere: each kind of file in it, flipped and cut. A restore gives what
+ * was, or what was up to a point that it names, or refuses with a code and leaves nothing.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { isStoreError, restoreArchive } from './compiled-store.ts'
+import { reportFigures, seededRandom, shortOrLong } from './fault-run.ts'
+import type { Random } from './random.ts'
+import { PASSWORD } from './store-settings.ts'
+import { temporaryDirectory } from './temporary-directory.ts'
+import { closedAt, roundTrip } from './traded-year.ts'
+import { openTestStore, type TestStore } from './worker-faults.ts'
+
+vi.setConfig({ testTimeout: 600_000 })
+
+const WRITES = 12
+
+async function shipped(store: TestStore): Promise<void> {
+  await vi.waitFor(
+    async () => expect((await store.status()).archive).toMatchObject({ generation: expect.any(String), lagBytes: 0 }),
+    { timeout: 20_000, interval: 10 },
+  )
+}
+
+/** A store with two passwords in its life and some segments of each database. */
+async function madeArchive(root: string): Promise<string> {
+  const archiveDir = join(root, 'archive')
+  const store = await openTestStore(join(root, 'store'), { archive: { dir: archiveDir, intervalMs: 20 } })
+  onTestFinished(() => store.close())
+  await shipped(store)
+  for (let n = 1; n <= WRITES; n++) {
+    await store.kv.set('n', n)
+    await store.kv.set(`k-${n}`, 'x'.repeat(500))
+    await store.ticks.put({ id: `t-${n}`, symbol: 'BTC/USDT', at: n, price: '1' })
+    if (n % 4 === 0) await shipped(store)
+    if (n === 8) await store.keys.add('another password for the store')
+  }
+  await store.close()
+  return archiveDir
+}
+
+type Damage = (bytes: Buffer, random: Random) => Buffer
+
+const DAMAGES: Readonly<Record<string, Damage>> = {
+  flipped: (bytes, random) => {
+    const at = random.below(bytes.length)
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8))
+    return bytes
+  },
+  cut: (bytes, random) => bytes.subarray(0, random.below(bytes.length)),
+  emptied: () => Buffer.alloc(0),
+  lengthened: (bytes, random) => Buffer.concat([bytes, Buffer.from(random.text(random.between(1, 5_000)))]),
+}
+
+/** The codes of a refusal: never a wrong answer, never an error that nobody foresaw. */
+const REFUSALS = new Set([
+  'ARCHIVE_DAMAGED',
+  'BACKUP_NOT_FOUND',
+  'KEYRING_CORRUPT',
+  'STORE_FROM_FUTURE',
+  'WRONG_PASSWORD',
+])
+
+async function outcomeOf(archiveDir: string, into: string): Promise<'whole' | 'named' | string> {
+  let problems: readonly string[]
+  try {
+    problems = (await restoreArchive({ from: archiveDir, dir: into, password: PASSWORD })).problems
+  } catch (error) {
+    expect(existsSync(into), 'nothing is left of a refused restore').toBe(false)
+    if (!isStoreError(error)) throw error
+    expect([...REFUSALS]).toContain(error.code)
+    return error.code
+  }
+  const store = await openTestStore(into, { readOnly: true })
+  try {
+    const found = Number(store.kv.value('n') ?? 0)
+    if (problems.length === 0) expect(found).toBe(WRITES)
+    // What comes before a damage is a state that was.
+    const own = store.kv.list().filter(({ key }) => key.startsWith('k-'))
+    expect([found - 1, found]).toContain(own.length)
+    const [row] = await store.sql('select count(*) "n" from ticks', [], { file: 'market' })
+    expect(Number(row?.n)).toBeLessThanOrEqual(WRITES)
+    return problems.length === 0 ? 'whole' : 'named'
+  } finally {
+    await store.close()
+  }
+}
+
+const KINDS: Readonly<Record<string, RegExp>> = {
+  'base of state': /\/base\/state\.db$/,
+  'base of market': /\/base\/market\.db$/,
+  head: /\/head\.json$/,
+  manifest: /\/manifest\.json$/,
+  keyring: /\/keyring\/\d+\.json$/,
+  'segment of state': /\/state\/\d+\.segment$/,
+  'segment of market': /\/market\/\d+\.segment$/,
+}
+
+test('each kind of file in an archive, flipped, cut, emptied or lengthened, gives what was or is refused with a code', async () => {
+  const root = temporaryDirectory()
+  const archiveDir = await madeArchive(root)
+  const random = seededRandom('archive damage')
+  const names = readdirSync(archiveDir, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(archiveDir, name)).isFile(),
+  )
+  const figures: string[] = []
+  let number = 0
+  for (const [kind, pattern] of Object.entries(KINDS)) {
+    const ofKind = names.filter((name) => pattern.test(name))
+    expect(ofKind.length, kind).toBeGreaterThan(0)
+    const counts = new Map<string, number>()
+    for (const [how, damage] of Object.entries(DAMAGES)) {
+      for (let round = 0; round < shortOrLong(how === 'flipped' ? 3 : 1, how === 'flipped' ? 40 : 8); round++) {
+        const path = join(archiveDir, random.pick(ofKind))
+        const before = readFileSync(path)
+        writeFileSync(path, damage(Buffer.from(before), random))
+        number += 1
+        const into = join(root, `restored-${number}`)
+        const outcome = await outcomeOf(archiveDir, into).catch((error: unknown) => {
+          throw new Error(`${kind}, ${how}: ${path}`, { cause: error })
+        })
+        rmSync(into, { recursive: true, force: true })
+        writeFileSync(path, before)
+        counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+      }
+    }
+    figures.push(`${kind}: ${[...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', ')}`)
+  }
+  reportFigures(`damaged archives\n  ${figures.join('\n  ')}`)
+  expect(await outcomeOf(archiveDir, join(root, 'restored-last'))).toBe('whole')
+})
+
+test('an archive in which files of the same kind have changed places is told', async () => {
+  const root = temporaryDirectory()
+  const archiveDir = await madeArchive(root)
+  const names = readdirSync(archiveDir, { recursive: true, encoding: 'utf8' })
+  for (const pattern of [KINDS['segment of state'], KINDS['segment of market']] as RegExp[]) {
+    const [first = '', second = ''] = names.filter((name) => pattern.test(name)).sort()
+    const paths = [join(archiveDir, first), join(archiveDir, second)] as const
+    const [one, two] = paths.map((path) => readFileSync(path)) as [Buffer, Buffer]
+    writeFileSync(paths[0], two)
+    writeFileSync(paths[1], one)
+    expect(await outcomeOf(archiveDir, join(root, 'swapped'))).not.toBe('whole')
+    rmSync(join(root, 'swapped'), { recursive: true, force: true })
+    writeFileSync(paths[0], one)
+    writeFileSync(paths[1], two)
+  }
+})
+
+test('yearly files of archived trades are named as missing, and what was restored is whole with a copy of them', async () => {
+  const root = temporaryDirectory()
+  const archive = { dir: join(root, 'archive'), intervalMs: 20 }
+  const store = await openTestStore(join(root, 'store'), { archive })
+  onTestFinished(() => store.close())
+  await shipped(store)
+  for (let n = 0; n < 3; n++) {
+    const { trade, orders, fills } = roundTrip(n)
+    await store.transaction((tx) => {
+      for (const order of orders) tx.orders.put(order)
+      for (const fill of fills) tx.fills.insert(fill)
+      tx.trades.put(trade)
+    })
+  }
+  const [row] = await store.sql('select max("_sequence") "sequence" from main."trades"')
+  await store.archiveTrades({ before: new Date(closedAt(10)) })
+  await store.close()
+
+  const request = { from: archive.dir, password: PASSWORD }
+  const before = await restoreArchive({ ...request, dir: join(root, 'before'), sequence: Number(row?.sequence) })
+  expect(before).toMatchObject({ problems: [], missingFiles: [] })
+  const after = await restoreArchive({ ...request, dir: join(root, 'after') })
+  expect(after.missingFiles).toEqual(['archive/trades-2022.db'])
+  expect(after.problems.join()).toContain('archive/trades-2022.db')
+
+  mkdirSync(join(root, 'after', 'archive'), { mode: 0o700 })
+  copyFileSync(join(root, 'store', 'archive', 'trades-2022.db'), join(root, 'after', 'archive', 'trades-2022.db'))
+  for (const dir of ['before', 'after']) {
+    const restored = await openTestStore(join(root, dir))
+    expect(await restored.trades.count({}, { includeArchived: true }), dir).toBe(3)
+    expect((await restored.check()).filter(({ severity }) => severity === 'error')).toEqual([])
+    await restored.close()
+  }
+})
