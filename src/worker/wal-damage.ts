@@ -6,22 +6,31 @@
  *
  * Format: https://sqlite.org/fileformat2.html#the_write_ahead_log
  */
-import { readFile } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { StoreError } from '../protocol/store-error.ts'
 import {
   DEFAULT_PAGE_BYTES,
   FRAME_HEADER_BYTES,
+  framePieces,
   nextChecksum,
+  openIfPresent,
   parseWalHeader,
   WAL_HEADER_BYTES,
-  type WalHeader,
 } from './archive/wal-frames.ts'
+
+/** Read at once. Nobody waits for this thread while a store is opened. */
+const PIECE_FRAMES = 64
 
 /** @throws StoreError `STORE_CORRUPT` when commits behind a damaged frame would be lost. Reads only; no connection may be open. */
 export async function assertWalUndamaged(walPath: string): Promise<void> {
-  const wal = await readWal(walPath)
-  if (wal === undefined || wal.length <= WAL_HEADER_BYTES || !isDamaged(wal)) return
+  const log = await openIfPresent(walPath)
+  if (log === undefined) return
+  try {
+    if (!(await isDamaged(log))) return
+  } finally {
+    await log.close()
+  }
   const file = basename(walPath)
   throw new StoreError(
     'STORE_CORRUPT',
@@ -30,45 +39,40 @@ export async function assertWalUndamaged(walPath: string): Promise<void> {
   )
 }
 
-async function readWal(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
 /** True when there are frames of a finished commit, and one more behind them, past the first that does not fit. */
-export function isDamaged(wal: Buffer): boolean {
-  const header = parseWalHeader(wal)
-  if (header === undefined)
-    return wal.subarray(0, WAL_HEADER_BYTES).some((byte) => byte !== 0) && hasLaterCommit(wal, 0, null)
-  const frameBytes = FRAME_HEADER_BYTES + header.pageBytes
-  let sum = header.sum
-  let offset = WAL_HEADER_BYTES
-  while (offset + frameBytes <= wal.length) {
-    const next = nextChecksum(wal.subarray(offset, offset + frameBytes), header, sum)
-    if (next === undefined) return hasLaterCommit(wal, (offset - WAL_HEADER_BYTES) / frameBytes, header)
-    sum = next
-    offset += frameBytes
+async function isDamaged(log: FileHandle): Promise<boolean> {
+  const start = Buffer.alloc(WAL_HEADER_BYTES + FRAME_HEADER_BYTES)
+  const { bytesRead } = await log.read(start, 0, start.length, 0)
+  if (bytesRead < start.length) return false
+  const headerBytes = start.subarray(0, WAL_HEADER_BYTES)
+  const header = parseWalHeader(headerBytes)
+  if (header === undefined && headerBytes.every((byte) => byte === 0)) return false
+  // When the header itself is damaged, the salt is that of the first frame.
+  const behind = new FramesBehindDamage(header?.salt ?? start.subarray(WAL_HEADER_BYTES + 8, WAL_HEADER_BYTES + 16))
+  let sum = header?.sum
+  for await (const piece of framePieces(log, header?.pageBytes ?? DEFAULT_PAGE_BYTES, 0, PIECE_FRAMES)) {
+    for (const frame of piece) {
+      if (header !== undefined && sum !== undefined) sum = nextChecksum(frame, header, sum)
+      if (sum === undefined && behind.showLaterCommit(frame)) return true
+    }
   }
   return false
 }
 
-/**
- * Frames behind number `from` that belong to this log, by their salt: is one of them the last of a commit, with another
- * behind it? When the header itself is damaged, the salt is that of the first frame.
- */
-function hasLaterCommit(wal: Buffer, from: number, header: WalHeader | null): boolean {
-  const frameBytes = FRAME_HEADER_BYTES + (header?.pageBytes ?? DEFAULT_PAGE_BYTES)
-  const salt = header?.salt ?? wal.subarray(WAL_HEADER_BYTES + 8, WAL_HEADER_BYTES + 16)
-  let isBehindCommit = false
-  for (let offset = WAL_HEADER_BYTES + from * frameBytes; offset + frameBytes <= wal.length; offset += frameBytes) {
-    const isOurs = wal.readUInt32BE(offset) !== 0 && wal.compare(salt, 0, 8, offset + 8, offset + 16) === 0
-    if (!isOurs) continue
-    if (isBehindCommit) return true
-    isBehindCommit = wal.readUInt32BE(offset + 4) !== 0
+/** Frames that belong to this log, by their salt: is one of them the last of a commit, with another behind it? */
+class FramesBehindDamage {
+  readonly #salt: Buffer
+  #isBehindCommit = false
+
+  constructor(salt: Buffer) {
+    this.#salt = salt
   }
-  return false
+
+  showLaterCommit(frame: Buffer): boolean {
+    const isOurs = frame.readUInt32BE(0) !== 0 && frame.compare(this.#salt, 0, 8, 8, 16) === 0
+    if (!isOurs) return false
+    if (this.#isBehindCommit) return true
+    this.#isBehindCommit = frame.readUInt32BE(4) !== 0
+    return false
+  }
 }

@@ -5,29 +5,23 @@
  * zero fits nowhere (https://sqlite.org/fileformat2.html#walread).
  */
 import { open } from 'node:fs/promises'
+import { FRAME_HEADER_BYTES, frameOffset, parseWalHeader, WAL_HEADER_BYTES } from './archive/wal-frames.ts'
 
-const HEADER_BYTES = 32
-const FRAME_HEADER_BYTES = 24
-const PAGE_SIZE_OFFSET = 8
-const SALT_OFFSET = 16
-const FRAME_SALT_OFFSET = 8
-const SALT_BYTES = 8
 const ERASED = Buffer.alloc(FRAME_HEADER_BYTES)
 
 /** Erases the frames of this log behind its first `frames`. Call while no commit is under way. */
 export async function eraseWalTail(walPath: string, frames: number): Promise<void> {
   const file = await open(walPath, 'r+')
   try {
-    const header = Buffer.alloc(HEADER_BYTES)
-    const { bytesRead } = await file.read(header, 0, HEADER_BYTES, 0)
-    if (bytesRead < HEADER_BYTES) return
-    const frameBytes = FRAME_HEADER_BYTES + header.readUInt32BE(PAGE_SIZE_OFFSET)
-    const salt = header.subarray(SALT_OFFSET, SALT_OFFSET + SALT_BYTES)
+    const bytes = Buffer.alloc(WAL_HEADER_BYTES)
+    const { bytesRead } = await file.read(bytes, 0, WAL_HEADER_BYTES, 0)
+    const header = bytesRead < WAL_HEADER_BYTES ? undefined : parseWalHeader(bytes)
+    if (header === undefined) return
     const frame = Buffer.alloc(FRAME_HEADER_BYTES)
-    for (let offset = HEADER_BYTES + frames * frameBytes; ; offset += frameBytes) {
+    for (let index = frames + 1; ; index++) {
+      const offset = frameOffset(index, header.pageBytes)
       const read = await file.read(frame, 0, FRAME_HEADER_BYTES, offset)
-      const isOurs = salt.equals(frame.subarray(FRAME_SALT_OFFSET, FRAME_SALT_OFFSET + SALT_BYTES))
-      if (read.bytesRead < FRAME_HEADER_BYTES || !isOurs) return
+      if (read.bytesRead < FRAME_HEADER_BYTES || frame.compare(header.salt, 0, 8, 8, 16) !== 0) return
       await file.write(ERASED, 0, FRAME_HEADER_BYTES, offset)
     }
   } finally {

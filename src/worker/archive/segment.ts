@@ -161,8 +161,23 @@ export async function readSegment(
   onFrame: (frame: SegmentFrame) => Promise<void> | void = () => undefined,
   onHeader: (header: SegmentHeader) => Promise<void> | void = () => undefined,
 ): Promise<ReadSegment> {
-  const hash = createHash('sha256')
   const source = new ByteSource(content, path)
+  try {
+    return await readFrom(source, path, macKey, onFrame, onHeader)
+  } finally {
+    // One that is not read to its end has a file open, too.
+    await source.close()
+  }
+}
+
+async function readFrom(
+  source: ByteSource,
+  path: string,
+  macKey: Uint8Array | null,
+  onFrame: (frame: SegmentFrame) => Promise<void> | void,
+  onHeader: (header: SegmentHeader) => Promise<void> | void,
+): Promise<ReadSegment> {
+  const hash = createHash('sha256')
   const start = await source.take(MAGIC.length + 4)
   const headerBytes = start.readUInt32BE(MAGIC.length)
   if (!start.subarray(0, MAGIC.length).equals(MAGIC) || headerBytes > MAX_HEADER_BYTES) {
@@ -257,6 +272,10 @@ class ByteSource {
       length += value.length
     }
     this.#rest = Buffer.concat(parts, length)
+  }
+
+  async close(): Promise<void> {
+    await this.#iterator.return?.()
   }
 
   async assertEnd(): Promise<void> {

@@ -61,7 +61,7 @@ export async function readWalFrames(path: string, from = 0): Promise<WalFrames |
   }
 }
 
-async function openIfPresent(path: string): Promise<FileHandle | undefined> {
+export async function openIfPresent(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, 'r')
   } catch (error) {
@@ -76,9 +76,29 @@ async function readWalHeader(file: FileHandle): Promise<WalHeader | undefined> {
   return bytesRead < WAL_HEADER_BYTES ? undefined : parseWalHeader(bytes)
 }
 
+/**
+ * What stands where frames would, behind the first `from` ones, whatever it is: some frames at a time, each a header
+ * with its page. The memory of one piece is that of the next.
+ */
+export async function* framePieces(
+  file: FileHandle,
+  pageBytes: number,
+  from: number,
+  pieceFrames = CHUNK_FRAMES,
+): AsyncGenerator<Buffer[]> {
+  const frameBytes = FRAME_HEADER_BYTES + pageBytes
+  const chunk = Buffer.alloc(pieceFrames * frameBytes)
+  const slots = Array.from({ length: pieceFrames }, (_, n) => chunk.subarray(n * frameBytes, (n + 1) * frameBytes))
+  for (let index = from; ; ) {
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, frameOffset(index + 1, pageBytes))
+    const count = Math.floor(bytesRead / frameBytes)
+    if (count === 0) return
+    yield slots.slice(0, count)
+    index += count
+  }
+}
+
 async function committedFrames(file: FileHandle, header: WalHeader, from: number): Promise<WalFrame[]> {
-  const frameBytes = FRAME_HEADER_BYTES + header.pageBytes
-  const chunk = Buffer.alloc(CHUNK_FRAMES * frameBytes)
   const frames: WalFrame[] = []
   let committed = 0
   let index = from
@@ -89,20 +109,19 @@ async function committedFrames(file: FileHandle, header: WalHeader, from: number
     if (bytesRead < last.length || header.salt.compare(last, 8, 16) !== 0) return []
     sum = frameChecksum(last)
   }
-  for (;;) {
-    const start = frameOffset(index + 1, header.pageBytes)
-    const { bytesRead } = await file.read(chunk, 0, chunk.length, start)
-    for (let at = 0; at + frameBytes <= bytesRead; at += frameBytes) {
-      const next = nextChecksum(chunk.subarray(at, at + frameBytes), header, sum)
+  for await (const piece of framePieces(file, header.pageBytes, from)) {
+    for (const frame of piece) {
+      const next = nextChecksum(frame, header, sum)
       if (next === undefined) return frames.slice(0, committed)
       sum = next
       index += 1
-      const commitPages = chunk.readUInt32BE(at + 4)
-      frames.push({ index, pageNumber: chunk.readUInt32BE(at), commitPages, offset: start + at })
+      const commitPages = frame.readUInt32BE(4)
+      const offset = frameOffset(index, header.pageBytes)
+      frames.push({ index, pageNumber: frame.readUInt32BE(0), commitPages, offset })
       if (commitPages !== 0) committed = frames.length
     }
-    if (bytesRead < chunk.length) return frames.slice(0, committed)
   }
+  return frames.slice(0, committed)
 }
 
 /** Where the header of frame `index` stands; the first is 1. */
