@@ -68,13 +68,30 @@ export type { ReconcileCounts, ReconcileReport } from './client/reconcile/reconc
 export { type RestoreArchiveOptions, restoreArchive } from './client/restore-archive.ts'
 export type { AppendResult, SeriesQueueStats } from './client/series/append-queue.ts'
 export type { Bar, BarColumns, BarSeries, Bars, BarTuple, ResampledBars } from './client/series/bars.ts'
-export type { BarsFormat, QuotesFormat, TicksFormat } from './client/series/formats/layout.ts'
-export { type ReadSeriesOptions, readBars, readQuotes, readTicks } from './client/series/formats/read-series.ts'
+export type { BookQueueStats } from './client/series/books/book-append-queue.ts'
+export {
+  type BinanceDepthSnapshot,
+  type BinanceDepthUpdate,
+  binanceDelta,
+  binanceSnapshot,
+  type CcxtOrderBook,
+  ccxtSnapshot,
+} from './client/series/books/exchange-books.ts'
+export { type ReadBooksOptions, readBooks } from './client/series/books/read-books.ts'
+export type { BookAtOptions, BookScanOptions, BookSpan, StoreBooks } from './client/series/books/store-books.ts'
+export type { BarsFormat, QuotesFormat, TicksFormat, ValuesFormat } from './client/series/formats/layout.ts'
+export {
+  type ReadSeriesOptions,
+  readBars,
+  readQuotes,
+  readTicks,
+  readValues,
+} from './client/series/formats/read-series.ts'
 export type { SeriesColumns, SeriesSource } from './client/series/formats/series-columns.ts'
 export type { TimeUnit } from './client/series/formats/time-stamps.ts'
-export { type RowOf, toRows } from './client/series/formats/to-rows.ts'
 export { type WriteFormat, type WriteSeriesOptions, writeSeries } from './client/series/formats/write-series.ts'
 export type { Quote, QuoteColumns, QuoteSeries, Quotes } from './client/series/quotes.ts'
+export type { ApplySeriesRulesOptions, StoreSeriesRules } from './client/series/rules/store-series-rules.ts'
 export type {
   AggregateOptions,
   Moment,
@@ -178,6 +195,7 @@ export type {
   RestoreResult,
   VerifyBackupResult,
 } from './protocol/backup.ts'
+export type { BookCheckpointResult, OrderBook } from './protocol/books.ts'
 export {
   type BlobCheck,
   type CheckFinding,
@@ -222,6 +240,7 @@ export type {
   SeriesKind,
   SeriesShape,
 } from './protocol/series.ts'
+export type { NamedSeriesRule, SeriesRuleResult } from './protocol/series-rules.ts'
 export type { CachedSymbol, SessionCacheSettings } from './protocol/session-cache.ts'
 export type {
   DependentSkill,
@@ -240,6 +259,7 @@ export {
 } from './protocol/store-error.ts'
 export type { ArchiveCounts, ArchivedYear, ArchiveTradesResult, KeptReason } from './protocol/trade-archive.ts'
 export { AUDIT_EVENTS, type AuditEntryInput, type BuiltInAuditEvent } from './schema/audit-entry.ts'
+export type { BookEvent, BookEventInput, BookLevel } from './schema/book-event.ts'
 export {
   OPEN_ORDER_STATES,
   TERMINAL_ORDER_STATES,
@@ -260,3 +280,4 @@ export {
 export type { DeepReadonly, JsonValue } from './schema/json.ts'
 export type { Condition, Query, Where } from './schema/query.ts'
 export type { RetentionRule } from './schema/retention-rule.ts'
+export type { SeriesRule } from './schema/series-rule.ts'

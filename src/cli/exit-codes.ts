@@ -86,6 +86,7 @@ const EXIT_OF_ERROR: Readonly<Record<StoreErrorCode, ExitName>> = {
   UNLOCK_COMMAND_FAILED: 'password',
   ARCHIVE_DAMAGED: 'corrupt',
   ARCHIVE_BEHIND: 'failure',
+  BOOK_GAP: 'notFound',
   CACHE_DAMAGED: 'corrupt',
   STANDBY_NOT_READY: 'noStore',
   ARTIFACT_DAMAGED: 'corrupt',

@@ -20,7 +20,10 @@ import { storeMetrics } from './metrics.ts'
 import { closeOnSignals, drainOnExit, forgetOnExit } from './process-exit.ts'
 import { AppendQueue, type SeriesQueueStats } from './series/append-queue.ts'
 import { type Bars, StoreBars } from './series/bars.ts'
+import type { BookQueueStats } from './series/books/book-append-queue.ts'
+import { BooksOfStore, type StoreBooks } from './series/books/store-books.ts'
 import { type Quotes, StoreQuotes } from './series/quotes.ts'
+import { SeriesRulesOfStore, type StoreSeriesRules } from './series/rules/store-series-rules.ts'
 import type { SeriesContext } from './series/series-access.ts'
 import { StoreTicks, type Ticks } from './series/ticks.ts'
 import { type SeriesOfStore, seriesOfStore } from './series/value-series.ts'
@@ -78,6 +81,8 @@ export interface StoreStats extends QueueStats {
   /** The queue of bulk data, apart from that of state. */
   readonly market: QueueStats
   readonly sessionCache: SessionCacheStats
+  /** Events of order books, accepted and not yet durable. */
+  readonly books: BookQueueStats
   /** Writes to skills, accepted and not yet durable. */
   readonly skills: { readonly depth: number }
   /** Points on their way into series. */
@@ -117,6 +122,10 @@ export interface StoreBase<Cs extends Readonly<Record<string, AnyCollection>>> {
   readonly audit: StoreAudit
   /** Bars of the running session by symbol, to start again from: see `docs/session-cache.md`. */
   readonly sessionCache: StoreSessionCache
+  /** Order books: snapshots, deltas, and the book of any moment: see `docs/order-books.md`. */
+  readonly books: StoreBooks
+  /** How long series are kept, and as which longer bars they live on: see `docs/series-rules.md`. */
+  readonly seriesRules: StoreSeriesRules
   /** Versioned skills, code or text, with full-text search: see `docs/skills.md`. */
   readonly skills: StoreSkills
   /** Models, data sets and other large files, in versions. */
@@ -273,6 +282,8 @@ export class HoldfastStore {
   readonly #core: StoreCore
   readonly #audit: StoreAuditTrail
   readonly #sessionCache: SessionCacheClient
+  readonly #books: BooksOfStore
+  readonly #seriesRules: SeriesRulesOfStore
   readonly #skills: SkillLibrary
   readonly #artifacts: ArtifactRegistry
   readonly #seriesContext: SeriesContext
@@ -292,6 +303,8 @@ export class HoldfastStore {
     this.#core = opened.core
     this.#audit = new StoreAuditTrail(opened.core)
     this.#sessionCache = new SessionCacheClient(opened.core)
+    this.#books = new BooksOfStore(opened.core)
+    this.#seriesRules = new SeriesRulesOfStore(opened.core)
     this.#skills = new SkillLibrary(opened.core)
     this.#artifacts = new ArtifactRegistry(opened.core)
     this.#seriesContext = { core: opened.core, queue: new AppendQueue(opened.core, opened.limits) }
@@ -317,6 +330,14 @@ export class HoldfastStore {
 
   get sessionCache(): StoreSessionCache {
     return this.#sessionCache
+  }
+
+  get books(): StoreBooks {
+    return this.#books
+  }
+
+  get seriesRules(): StoreSeriesRules {
+    return this.#seriesRules
   }
 
   get skills(): StoreSkills {
@@ -394,6 +415,7 @@ export class HoldfastStore {
       ...this.#core.queue('state').stats(),
       market: this.#core.queue('market').stats(),
       sessionCache: this.#sessionCache.stats,
+      books: this.#books.stats,
       skills: { depth: this.#skills.depth },
       series: this.#seriesContext.queue.stats(),
       hotDocuments: Object.fromEntries(hot.map((state) => [state.spec.name, state.mirror?.size ?? 0])),
@@ -511,6 +533,7 @@ export class HoldfastStore {
     this.#undoSignals()
     try {
       await this.#core.flush()
+      await this.#books.settled()
       await this.#core.supervisor.close()
     } finally {
       forgetOnExit(this.#core)

@@ -30,6 +30,7 @@ import type {
   VerifyBackupResult,
 } from './backup.ts'
 import type { Batch, CommitResult, UnitBatch, UnitCommitResult, Witness } from './batch.ts'
+import type { BookMethods } from './books.ts'
 import type { CheckFinding, CheckRequest, FindingCode, RepairRequest, RepairResult } from './check-finding.ts'
 import type {
   KeyRequest,
@@ -49,6 +50,7 @@ import type {
   StoreSizes,
 } from './maintenance.ts'
 import type { SeriesMethods } from './series.ts'
+import type { SeriesRuleMethods } from './series-rules.ts'
 import type { SessionCacheMethods, SessionCacheSettings } from './session-cache.ts'
 import type { SkillMethods } from './skills.ts'
 import type { SerializedError } from './store-error.ts'
@@ -264,7 +266,13 @@ export type AppliedResult =
   | ({ readonly applied: true } & UnitCommitResult)
 
 /** Everything the worker can be asked. Every method answers once and never shares state with the caller. */
-export interface StoreWorkerMethods extends SeriesMethods, SkillMethods, ArtifactMethods, SessionCacheMethods {
+export interface StoreWorkerMethods
+  extends SeriesMethods,
+    BookMethods,
+    SeriesRuleMethods,
+    SkillMethods,
+    ArtifactMethods,
+    SessionCacheMethods {
   open(request: OpenRequest): Promise<OpenResult>
   hydrate(request: HydrateRequest): Promise<HydratePage>
   commit(batch: Batch): Promise<CommitResult>

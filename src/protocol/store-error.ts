@@ -54,6 +54,7 @@ export const STORE_ERROR_CODES = [
   'CACHE_DAMAGED',
   'STANDBY_NOT_READY',
   'ARTIFACT_DAMAGED',
+  'BOOK_GAP',
   'EXCHANGE_ERROR',
   'INTERNAL',
 ] as const

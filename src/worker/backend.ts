@@ -1,7 +1,9 @@
 /** What the store worker asks of a database: the seam behind which another backend can stand. */
 import type { ArtifactMethods } from '../protocol/artifacts.ts'
+import type { BookMethods } from '../protocol/books.ts'
 import type { StoreWorkerMethods } from '../protocol/methods.ts'
 import type { SeriesMethods } from '../protocol/series.ts'
+import type { SeriesRuleMethods } from '../protocol/series-rules.ts'
 import type { SessionCacheMethods } from '../protocol/session-cache.ts'
 import type { SkillMethods } from '../protocol/skills.ts'
 
@@ -14,6 +16,8 @@ export type ArchiveMethodName = 'follow' | 'followed' | 'unfollow' | 'restoreMom
 /** What a backend has rooms of their own for: the methods of each are answered there. */
 export interface BackendParts {
   readonly series: SeriesMethods
+  readonly books: BookMethods
+  readonly seriesRules: SeriesRuleMethods
   readonly skills: SkillMethods
   readonly artifacts: ArtifactMethods
   readonly sessionCache: SessionCacheMethods

@@ -72,6 +72,7 @@ export const FAILPOINTS = [
   'artifacts:version-deleted',
   'artifacts:shredded',
   'artifacts:file-removed',
+  'series-rules:downsampled',
   'series:append-begun',
   'series:append-before-commit',
   'series:append-committed',

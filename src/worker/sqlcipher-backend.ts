@@ -98,6 +98,8 @@ import { countSql, hydrateSql, pageSql, type Sql } from './query-sql.ts'
 import { quoteName } from './quote.ts'
 import { ReadSlots } from './read-slots.ts'
 import { SealedFields } from './sealed-fields.ts'
+import { BookStore } from './series/books/book-store.ts'
+import { SeriesRuleStore } from './series/rules/rule-store.ts'
 import { SeriesStore } from './series/series-store.ts'
 import { SessionCache } from './session-cache/session-cache.ts'
 import { SkillStore } from './skills/skill-store.ts'
@@ -578,6 +580,7 @@ class Opening {
       readers: state.readers,
       committer: state.committer,
     })
+    const seriesRules = new SeriesRuleStore({ dir, market: files.get('market') as FileBackend, series })
     const committer = files.get('state')?.committer ?? null
     if (committer !== null) trail?.start(committer)
     const backups = new StoreBackups({
@@ -604,6 +607,8 @@ class Opening {
     return new SqlcipherBackend({
       backups,
       series,
+      books: new BookStore(series),
+      seriesRules,
       skills,
       artifacts,
       sessionCache,
@@ -677,6 +682,8 @@ function migrationsPending(pending: readonly PendingMigration[]): StoreError {
 interface SqlcipherBackendParts {
   readonly backups: StoreBackups
   readonly series: SeriesStore
+  readonly books: BookStore
+  readonly seriesRules: SeriesRuleStore
   readonly skills: SkillStore
   readonly artifacts: ArtifactStore
   readonly sessionCache: SessionCache
@@ -699,6 +706,8 @@ interface SqlcipherBackendParts {
 
 class SqlcipherBackend implements Backend {
   readonly series: SeriesStore
+  readonly books: BookStore
+  readonly seriesRules: SeriesRuleStore
   readonly skills: SkillStore
   readonly artifacts: ArtifactStore
   readonly sessionCache: SessionCache
@@ -711,6 +720,8 @@ class SqlcipherBackend implements Backend {
   constructor(parts: SqlcipherBackendParts) {
     this.#parts = parts
     this.series = parts.series
+    this.books = parts.books
+    this.seriesRules = parts.seriesRules
     this.skills = parts.skills
     this.artifacts = parts.artifacts
     this.sessionCache = parts.sessionCache
@@ -719,7 +730,10 @@ class SqlcipherBackend implements Backend {
       keys: parts.auditKeys,
       query: (text, parameters) => this.#read('state', { text, parameters }),
     })
-    this.#maintenance = new Maintenance(parts)
+    this.#maintenance = new Maintenance({
+      ...parts,
+      applySeriesRules: () => parts.seriesRules.seriesRulesApply({ nowMs: null, names: null }),
+    })
     this.#maintenance.start()
   }
 
@@ -929,7 +943,9 @@ class SqlcipherBackend implements Backend {
     const { files, keys, rotation, lock, auditKeys, trail, archiver, tradeArchive, backups } = this.#parts
     await rotation.end()
     await tradeArchive.close()
+    await this.seriesRules.close()
     await this.#maintenance.stop()
+    await this.books.close()
     await this.series.close()
     await this.artifacts.close()
     await this.sessionCache.close()

@@ -1,6 +1,8 @@
 /** The method map of the protocol over whatever backend `open` made. */
+import { BOOK_METHODS } from '../protocol/books.ts'
 import type { KeyRequest, KeyResult } from '../protocol/keys.ts'
 import type { OpenRequest, OpenResult, StoreWorkerMethods } from '../protocol/methods.ts'
+import { SERIES_RULE_METHODS } from '../protocol/series-rules.ts'
 import { StoreError, serializeError } from '../protocol/store-error.ts'
 import { ArchiveMethods } from './archive/archive-methods.ts'
 import { ARTIFACT_METHODS } from './artifacts/artifact-store.ts'
@@ -44,6 +46,8 @@ const BACKEND_METHODS = [
 
 const PART_METHODS = {
   series: SERIES_METHODS,
+  books: BOOK_METHODS,
+  seriesRules: SERIES_RULE_METHODS,
   skills: SKILL_METHODS,
   artifacts: ARTIFACT_METHODS,
   sessionCache: SESSION_CACHE_METHODS,

@@ -45,6 +45,7 @@ test('each migration has a test below: add one with the next', async () => {
   expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual([
     '0001_session',
     '0002_series',
+    '0003_series_rules',
   ])
 })
 
@@ -319,6 +320,16 @@ describe('market/0002_series', () => {
     const market = await openDatabase(dir, 'market', 'read-only')
     const rows = await queryOnce(market, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
     expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(['_blocks', '_points', '_series']))
+  })
+})
+
+describe('market/0003_series_rules', () => {
+  test('makes the table of rules, and keeps the series of a store from before', async () => {
+    const dir = await olderStore(8, async () => undefined, 2)
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0003_series_rules')
+      expect(await opened.backend.seriesRules.seriesRuleList({})).toEqual([])
+    })
   })
 })
 

@@ -33,6 +33,8 @@ export interface MaintenanceOptions {
   readonly schedule: MaintenanceSchedule | null
   readonly maintenanceLock: MaintenanceLock
   readonly artifacts: ArtifactStore
+  /** What frees space comes before space is given back. */
+  readonly applySeriesRules: () => Promise<unknown>
 }
 
 interface Run {
@@ -130,6 +132,7 @@ export class Maintenance {
   async #run(run: Run): Promise<Omit<MaintenanceResult, 'durationMs'>> {
     // First, so that the room in the database is given back, too.
     const artifacts = await this.#options.artifacts.artifactCollect({ unfinishedOlderThanMs: ABANDONED_PUT_MS })
+    await this.#options.applySeriesRules()
     const results = {} as Record<DatabaseFile, FileMaintenance>
     for (const file of DATABASE_FILES) results[file] = await this.#runFile(file, run)
     const state = this.#options.files.get('state') as FileBackend

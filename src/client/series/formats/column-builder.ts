@@ -12,12 +12,15 @@ export interface ColumnBuilderOptions extends TimeOptions {
   readonly exact: boolean
   readonly allowNonFinite: boolean
   readonly chunk: number
+  /** Columns that hold texts, where the layout takes all. */
+  readonly texts: readonly string[]
 }
 
 interface Target {
   readonly name: string
   readonly kind: CellKind
   readonly at: number
+  readonly isOptional: boolean
   values: (number | string)[]
 }
 
@@ -62,17 +65,28 @@ export class ColumnBuilder {
       this.#timeAt = this.#layout.timeAt
       this.#widths = this.#layout.widths
       return this.#layout.columns.flatMap(({ name, kind, at }) =>
-        at === undefined ? [] : [{ name, kind, at, values: [] }],
+        at === undefined ? [] : [{ name, kind, at, isOptional: false, values: [] }],
       )
     }
     const normal = names.map((name) => name.toLowerCase().replaceAll(/[ _]/g, ''))
     this.#timeAt = normal.findIndex((name) => TIME_NAMES.includes(name))
     if (this.#timeAt === -1) throw fileFault(line, `no column is named ${TIME_NAMES.join(', ')}`)
     this.#widths = [names.length]
+    if (this.#layout.takesAll === true) return this.#allOf(names)
     return this.#layout.columns.flatMap((column) => {
       const at = normal.findIndex((name) => column.names.includes(name))
       if (at === -1 && column.isOptional !== true) throw fileFault(line, `there is no column ${column.name}`)
-      return at === -1 ? [] : [{ name: column.name, kind: column.kind, at, values: [] }]
+      return at === -1
+        ? []
+        : [{ name: column.name, kind: column.kind, at, isOptional: column.isOptional === true, values: [] }]
+    })
+  }
+
+  #allOf(names: readonly string[]): Target[] {
+    return names.flatMap((name, at) => {
+      if (at === this.#timeAt) return []
+      const kind = this.#options.texts.includes(name) ? 'text' : 'number'
+      return [{ name, kind, at, isOptional: false, values: [] }]
     })
   }
 
@@ -84,8 +98,10 @@ export class ColumnBuilder {
     for (const target of targets) target.values.push(this.#value(target, cells[target.at], line))
   }
 
-  #value({ name, kind }: Target, cell: string | null | undefined, line: number): number | string {
+  #value({ name, kind, isOptional }: Target, cell: string | null | undefined, line: number): number | string {
     if (kind === 'number') {
+      // Where a column may be missing, a value may be, too.
+      if (isOptional && (cell === null || cell === undefined || cell.trim() === '')) return Number.NaN
       const value = this.#options.exact ? strictDecimal(cell) : strictNumber(cell, this.#options.allowNonFinite)
       if (value === undefined) throw fileFault(line, this.#options.exact ? 'not a plain decimal' : 'not a number', name)
       return value

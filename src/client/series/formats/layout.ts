@@ -25,6 +25,8 @@ export interface Layout {
   readonly timeAt: number
   readonly columns: readonly LayoutColumn[]
   readonly utcOffset?: string
+  /** Every column that the file names, as numbers unless the caller says texts. */
+  readonly takesAll?: boolean
 }
 
 export const TIME_NAMES = ['ts', 'timestamp', 'time', 'date', 'datetime', 'opentime', 'transacttime']
@@ -110,6 +112,12 @@ export const QUOTES_LAYOUTS = {
   histdata: { text: 'csv', widths: [4], timeAt: 0, columns: [number('bid', 1), number('ask', 2)], utcOffset: '-05:00' },
 } as const satisfies Record<string, Layout>
 
+export const VALUES_LAYOUTS = {
+  csv: { text: 'csv', widths: [], timeAt: 0, columns: [], takesAll: true },
+  json: { text: 'json', widths: [], timeAt: 0, columns: [], takesAll: true },
+} as const satisfies Record<string, Layout>
+
 export type BarsFormat = keyof typeof BARS_LAYOUTS
 export type TicksFormat = keyof typeof TICKS_LAYOUTS
 export type QuotesFormat = keyof typeof QUOTES_LAYOUTS
+export type ValuesFormat = keyof typeof VALUES_LAYOUTS

@@ -16,6 +16,8 @@ import {
   type QuotesFormat,
   TICKS_LAYOUTS,
   type TicksFormat,
+  VALUES_LAYOUTS,
+  type ValuesFormat,
 } from './layout.ts'
 import type { SeriesColumns, SeriesSource } from './series-columns.ts'
 import { textPieces } from './text-pieces.ts'
@@ -80,6 +82,22 @@ export function readQuotes(
   return readLayout(source, chosen('quotes', QUOTES_LAYOUTS, options.format), options)
 }
 
+/**
+ * Values under names of their own: every column that the file names. They are numbers, unless `texts` names them.
+ *
+ * @example
+ * for await (const chunk of readValues(createReadStream('alpha.csv'), { format: 'csv', texts: ['regime'] })) {
+ *   await store.series('signal.alpha').append(chunk)
+ * }
+ * @throws StoreError `INVALID_DOCUMENT` with `details.line`; `INVALID_ARGUMENT` for options
+ */
+export function readValues(
+  source: SeriesSource,
+  options: ReadSeriesOptions & { readonly format: ValuesFormat; readonly texts?: readonly string[] },
+): AsyncGenerator<SeriesColumns> {
+  return readLayout(source, chosen('values', VALUES_LAYOUTS, options.format), options)
+}
+
 function chosen(kind: string, layouts: Readonly<Record<string, Layout>>, format: string): Layout {
   const layout = Object.hasOwn(layouts, format) ? layouts[format] : undefined
   if (layout === undefined) throw unknownFormat(kind, Object.keys(layouts))
@@ -89,9 +107,17 @@ function chosen(kind: string, layouts: Readonly<Record<string, Layout>>, format:
 async function* readLayout(
   source: SeriesSource,
   layout: Layout,
-  { chunk = 8_192, exact = false, allowNonFinite = false, delimiter, timeUnit, utcOffset }: ReadSeriesOptions,
+  {
+    chunk = 8_192,
+    exact = false,
+    allowNonFinite = false,
+    texts = [],
+    delimiter,
+    timeUnit,
+    utcOffset,
+  }: ReadSeriesOptions & { readonly texts?: readonly string[] },
 ): AsyncGenerator<SeriesColumns> {
-  const builder = new ColumnBuilder(layout, { chunk, exact, allowNonFinite, timeUnit, utcOffset })
+  const builder = new ColumnBuilder(layout, { chunk, exact, allowNonFinite, texts, timeUnit, utcOffset })
   let isEmpty = true
   for await (const rows of rowsOf(source, layout, delimiter)) {
     isEmpty = false

@@ -16,8 +16,12 @@ export interface WriteSeriesOptions {
   readonly time?: 'ms' | 'iso'
   /** For `binance`: the length of a bar, from which its close time follows. */
   readonly intervalMs?: number
+  /** For JSON, which has no NaN and no infinity: refuse them, or write null. Default: `refuse`. */
+  readonly nonFinite?: 'refuse' | 'null'
 }
 
+/** NaN there means that the point has none; it is left out. */
+const OPTIONAL = new Set(['bidSize', 'askSize'])
 const OHLCV = ['open', 'high', 'low', 'close', 'volume']
 const PIECE_ROWS = 1_024
 
@@ -28,7 +32,7 @@ const PIECE_ROWS = 1_024
  * @throws StoreError `INVALID_ARGUMENT` when the format can't hold these columns, or NaN and infinities where it is JSON
  */
 export async function* writeSeries(
-  chunks: AsyncIterable<SeriesColumns> | Iterable<SeriesColumns>,
+  chunks: AsyncIterable<object> | Iterable<object>,
   options: WriteSeriesOptions,
 ): AsyncGenerator<string> {
   const writer = WRITERS[options.format]
@@ -37,7 +41,8 @@ export async function* writeSeries(
   }
   let names: readonly string[] = []
   let isFirst = true
-  for await (const chunk of chunks) {
+  for await (const given of chunks) {
+    const chunk = withSides(given as SeriesColumns)
     names = namesOf(chunk)
     for (let start = 0; start < chunk.ts.length; start += PIECE_ROWS) {
       const rows: string[] = []
@@ -65,8 +70,17 @@ const ohlcvRow = (chunk: SeriesColumns, _: readonly string[], index: number): st
   return `[${jsonValue(chunk.ts[index] as number, true)},${values.join(',')}]`
 }
 
-const jsonRow = (chunk: SeriesColumns, names: readonly string[], index: number): string => {
-  const fields = names.map((name) => `${JSON.stringify(name)}:${jsonValue(valueAt(chunk, name, index), false)}`)
+const jsonRow = (
+  chunk: SeriesColumns,
+  names: readonly string[],
+  index: number,
+  options: WriteSeriesOptions,
+): string => {
+  const fields = names.flatMap((name) => {
+    const value = valueAt(chunk, name, index)
+    if (isLeftOut(name, value)) return []
+    return [`${JSON.stringify(name)}:${jsonValue(value, false, options.nonFinite)}`]
+  })
   return `{"ts":${jsonValue(chunk.ts[index] as number, false)}${fields.length === 0 ? '' : `,${fields.join(',')}`}}`
 }
 
@@ -79,7 +93,7 @@ const WRITERS: Readonly<Record<WriteFormat, RowWriter>> = {
     head: csvHead,
     row: (chunk, names, index, { time = 'ms' }) => {
       const ts = chunk.ts[index] as number
-      const cells = names.map((name) => csvCell(plainText(valueAt(chunk, name, index))))
+      const cells = names.map((name) => csvCell(csvText(name, valueAt(chunk, name, index))))
       return [time === 'iso' ? isoText(ts) : String(ts), ...cells].join(',')
     },
     between: '\n',
@@ -107,6 +121,17 @@ const WRITERS: Readonly<Record<WriteFormat, RowWriter>> = {
   },
 }
 
+/** Sides are kept as 1 and -1; files name them. */
+function withSides(chunk: SeriesColumns): SeriesColumns {
+  const { side } = chunk
+  if (!(side instanceof Float64Array)) return chunk
+  return { ...chunk, side: Array.from(side, (value) => (value > 0 ? 'buy' : value < 0 ? 'sell' : '')) }
+}
+
+function isLeftOut(name: string, value: number | string): boolean {
+  return OPTIONAL.has(name) && Number.isNaN(value)
+}
+
 function namesOf(chunk: SeriesColumns): string[] {
   return Object.keys(chunk).filter((name) => name !== 'ts')
 }
@@ -132,15 +157,20 @@ function csvCell(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
+function csvText(name: string, value: number | string): string {
+  return isLeftOut(name, value) ? '' : plainText(value)
+}
+
 /** `String(-0)` is "0". */
 function plainText(value: number | string): string {
   return Object.is(value, -0) ? '-0' : String(value)
 }
 
 /** `asNumber`: a decimal string is written as the number it is. */
-function jsonValue(value: number | string, asNumber: boolean): string {
+function jsonValue(value: number | string, asNumber: boolean, nonFinite = 'refuse'): string {
   if (typeof value === 'string') return asNumber ? value : JSON.stringify(value)
   if (Number.isFinite(value)) return plainText(value)
+  if (nonFinite === 'null') return 'null'
   throw new StoreError('INVALID_ARGUMENT', 'JSON has no NaN and no infinity, and these columns do. Write csv.')
 }
 

@@ -8,7 +8,6 @@ import {
   readQuotes,
   readTicks,
   type SeriesColumns,
-  toRows,
   writeSeries,
 } from '../../../../src/index.ts'
 import { btcBars } from '../../../data/btc-bars.ts'
@@ -305,14 +304,5 @@ describe('a file that was written', () => {
   it('is bars where the format is for bars', async () => {
     const ticks = { ts: Float64Array.of(1), price: ['1'] }
     await expect(text(writeSeries([ticks], { format: 'ccxt' }))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-  })
-})
-
-describe('rows of columns', () => {
-  it('are objects with the value of each column', () => {
-    expect(toRows({ ts: Float64Array.of(1, 2), side: ['buy', 'sell'], price: Float64Array.of(5, 6) })).toEqual([
-      { ts: 1, side: 'buy', price: 5 },
-      { ts: 2, side: 'sell', price: 6 },
-    ])
   })
 })
