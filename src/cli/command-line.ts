@@ -24,6 +24,7 @@ import { packageVersion } from './package-version.ts'
 import { refusePasswordArgument } from './password.ts'
 import { addPutCommand } from './put-command.ts'
 import { addRestoreCommand } from './restore-command.ts'
+import { addSeriesCommands } from './series/series-commands.ts'
 import { addServeMetricsCommand } from './serve-metrics-command.ts'
 import type { GlobalOptions } from './session.ts'
 import { addSqlCommand } from './sql-command.ts'
@@ -97,6 +98,7 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addRestoreCommand(program, session)
   addArchiveTradesCommand(program, session)
   addArtifactCommand(program, session)
+  addSeriesCommands(program, session)
   return program
 }
 
