@@ -42,7 +42,7 @@ async function madeArchive(root: string): Promise<string> {
   for (let n = 1; n <= WRITES; n++) {
     await store.kv.set('n', n)
     await store.kv.set(`k-${n}`, 'x'.repeat(500))
-    await store.ticks.put({ id: `t-${n}`, symbol: 'BTC/USDT', at: n, price: '1' })
+    await store.tickRows.put({ id: `t-${n}`, symbol: 'BTC/USDT', at: n, price: '1' })
     if (n % 4 === 0) await shipped(store)
     if (n === 8) await store.keys.add('another password for the store')
   }
