@@ -17,6 +17,7 @@ import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { DriverError } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { quoteName } from '../quote.ts'
+import { seriesFindings } from '../series/series-findings.ts'
 import { databasePath, storeDatabases } from '../store-files.ts'
 import type { TradeArchive } from '../trade-archive/trade-archive.ts'
 import { archiveFindings } from './archive-findings.ts'
@@ -65,6 +66,7 @@ export async function checkStore(
   return [
     ...findings,
     ...(canRead ? auditFindings(await verifyAudit()) : []),
+    ...(canRead ? await seriesFindings(files.get('market') as FileBackend) : []),
     ...(canRead ? await yearlyFindings({ dir, tradeArchive, queryState }) : []),
     ...(canRead ? await blobFindings(artifacts, blobs) : []),
     ...(await directoryFindings(dir, statuses)),

@@ -78,6 +78,17 @@ for (let round = 0; round < 2; round++) {
   await store.flush()
   await store.checkpoint()
 }
+// Names, ids and texts of series: in rows, in blocks, and what compaction and deletion leave of both.
+const hidden = (from: number, count: number) =>
+  Array.from({ length: count }, (_, n) => ({ ts: from + n, note: `${value}-${n}`, reason: value }))
+await store.series(value).append(hidden(0, 1_000))
+await store.series(key).append(hidden(0, 10))
+await store.series(value).append(hidden(500, 50))
+await store.series(value).append(hidden(1_000, 20))
+await store.ticks.append(value, [{ ts: 1, price: '1.50', amount: '1', id: value }], { exact: true })
+await store.series.compact()
+await store.series(value).delete({ from: 100, to: 900 })
+await store.series(value).range()
 store.sync.kv.put({ key: `${key}-blocking`, value })
 await store.transaction((tx) => {
   tx.kv.put({ key: `${key}-transaction`, value })
@@ -103,6 +114,11 @@ const sealed = await store.sql('select "_doc" from main.wallets')
 report('sealed', JSON.stringify(sealed).includes(privateKey) ? 'readable' : 'unreadable')
 report('wallet', JSON.stringify(await store.wallets.get(key)).includes(privateKey) ? 'readable' : 'unreadable')
 
+await expectError('a series of other columns', () => store.series(key).append([{ ts: 1, other: value }]))
+await expectError('a point without a time', () => store.series(key).append([{ ts: value as never, note: value }]))
+await expectError('a price that is no number', () =>
+  store.bars.append(key, '1m', [{ ts: 1, open: value as never, high: 1, low: 1, close: 1, volume: 1 }]),
+)
 await expectError('insert of a known key', () => store.kv.insert({ key, value }))
 await expectError('insert of a known cold key', () => store.fills.insert(fill))
 await expectError('insertMany with a known key', () => store.fills.insertMany([fill, { ...fill, id: `${key}-2` }]))
