@@ -4,6 +4,7 @@
  */
 import { DEMO_PASSWORD } from './bot/demo-store.ts'
 import { readOptions, USAGE } from './options.ts'
+import { memoryLines } from './render/memory-view.ts'
 import { ProgressView } from './render/progress-view.ts'
 import { seconds } from './render/quantities.ts'
 import { checksTable, figuresTable, killsTable, searchNote } from './render/result-tables.ts'
@@ -56,6 +57,7 @@ function show(result: DemoResult, screen: Screen): void {
   screen.print(`\n${figuresTable(result, screen)}`)
   screen.print('¹ As last reported: up to 0.1 s of a killed process is not counted.\n')
   if (result.kills.length > 0) screen.print(`${killsTable(result, screen)}\n`)
+  screen.print(`${memoryLines(result.memory, screen).join('\n')}\n`)
   screen.print(checksTable(result, screen))
   screen.print(searchNote(result))
   const failed = result.checks.filter((check) => !check.isPassed)

@@ -20,9 +20,14 @@ export async function readRecordedMarkets(dataDir: string, share = 1): Promise<M
   )
 }
 
+/** The month of which the market above plays the first days; `test/data/README.md` says where it comes from. */
+export async function readRecordedMonth(dataDir: string): Promise<readonly Bar[]> {
+  return await readPerpetualBars(join(dataDir, '../../../test/data'))
+}
+
 /** `timestamp,open,high,low,close,volume`, times in UTC. */
-async function readPerpetualBars(dataDir: string): Promise<Bar[]> {
-  const rows = await readRows<6>(join(dataDir, 'btc-perp-1m.csv.gz'))
+async function readPerpetualBars(dir: string): Promise<Bar[]> {
+  const rows = await readRows<6>(join(dir, 'btc-perp-1m.csv.gz'))
   return rows.map(([time, open, high, low, close, volume], index) => {
     return { index, openTime: Date.parse(`${time.replace(' ', 'T')}Z`), open, high, low, close, volume }
   })

@@ -19,9 +19,13 @@ export class Screen {
     return this.#stream.isTTY === true
   }
 
-  /** Colours where they are seen and wanted: `hasColors` knows of NO_COLOR and TERM=dumb. */
+  /** Where they are seen and wanted: the stream knows of NO_COLOR and TERM=dumb. */
+  get hasColors(): boolean {
+    return this.isLive && this.#stream.hasColors()
+  }
+
   style(format: Format, text: string): string {
-    return this.isLive && this.#stream.hasColors() ? styleText(format, text) : text
+    return this.hasColors ? styleText(format, text) : text
   }
 
   print(text = ''): void {

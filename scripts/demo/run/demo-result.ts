@@ -3,6 +3,7 @@
 import type { PlaintextSearch } from '../check/plaintext-search.ts'
 import type { ComparedCollection } from '../check/state-documents.ts'
 import type { Kill, RunFigures } from './bot-run.ts'
+import type { TradingMemory } from './trading-memory.ts'
 
 export type RunName = 'killed' | 'uninterrupted'
 
@@ -26,5 +27,6 @@ export interface DemoResult {
   readonly kills: readonly Kill[]
   readonly idleGapMs: number
   readonly documents: Readonly<Record<RunName, DocumentCounts>>
+  readonly memory: TradingMemory
   readonly search: PlaintextSearch
 }

@@ -9,12 +9,13 @@ import { COLLECTIONS_COMPARED, readStoredState, type StoredState } from '../chec
 import { writtenValues } from '../check/written-values.ts'
 import { planKills } from '../exchange/kill-point.ts'
 import { writeMarketData } from '../market/market-data.ts'
-import { readRecordedMarkets } from '../market/recorded-markets.ts'
+import { readRecordedMarkets, readRecordedMonth } from '../market/recorded-markets.ts'
 import type { DemoOptions } from '../options.ts'
 import { type Kill, type RunListener, type RunResult, runBot } from './bot-run.ts'
 import { DemoProcess } from './child-process.ts'
 import type { Check, DemoResult, DocumentCounts, RunName } from './demo-result.ts'
 import type { IdleMessage } from './idle-process.ts'
+import { rememberTrading, type TradingMemory } from './trading-memory.ts'
 import { prepareWorkspace } from './workspace.ts'
 
 export interface DemoListener {
@@ -77,8 +78,11 @@ export async function runDemo(
   const differences = compareStates(reference.documents, state.documents)
   const documents = { killed: countDocuments(state), uninterrupted: countDocuments(reference) }
 
+  listener.onStep('Remembering: bars, a session cache, skills, versions of a model')
+  const memory = await rememberTrading(workspace.state, await readRecordedMonth(dataDir), seed)
+
   listener.onStep('Searching the files for what was written')
-  const secrets = [walletKey, DEMO_PASSWORD]
+  const secrets = [walletKey, DEMO_PASSWORD, ...memory.secrets]
   const values = writtenValues(state.documents, secrets)
   const dirs = [workspace.state, workspace.asKilled].filter((path) => existsSync(path))
   const search = await searchPlaintext(dirs, values, state.documents, secrets, workspace.inClear)
@@ -90,6 +94,7 @@ export async function runDemo(
     checkFills(state, killed),
     checkStates(differences, documents.killed),
     checkStore(state, walletKey),
+    checkMemory(memory),
     ...checkSearch(search),
   ]
   return {
@@ -102,6 +107,7 @@ export async function runDemo(
     kills: killed.kills,
     idleGapMs,
     documents,
+    memory,
     search,
   }
 }
@@ -175,6 +181,15 @@ function checkStore({ walletKey, findings }: StoredState, written: string): Chec
     title: 'Store intact, sealed wallet key revealed',
     isPassed: problems.length === 0,
     detail: describe(problems.length === 0 ? 'yes' : 'no', problems),
+  }
+}
+
+function checkMemory({ differences }: TradingMemory): Check {
+  return {
+    id: 'memory-equal',
+    title: 'Bars, cache, skill and model come back as written',
+    isPassed: differences.length === 0,
+    detail: describe(differences.length === 0 ? 'bit for bit' : 'no', differences),
   }
 }
 
