@@ -78,9 +78,32 @@ export function* generateBars(count: number): Generator<Bar> {
   }
 }
 
+/** A bar as exchanges send it, of a symbol that is known. */
+export interface SeriesBar {
+  readonly ts: number
+  readonly open: number
+  readonly high: number
+  readonly low: number
+  readonly close: number
+  readonly volume: number
+}
+
+/** The same bars of one symbol in both shapes, so that no store has to make its own while it is measured. */
+export interface NewBars {
+  readonly symbol: string
+  readonly documents: readonly Bar[]
+  readonly bars: readonly SeriesBar[]
+}
+
 /** Bars that no store has yet, for the bulk loads; of another symbol for each `series`. */
-export function newBars(count: number, series = 0): Bar[] {
-  return Array.from({ length: count }, (_, index) => barOf(`NEW${series}/USDT`, index))
+export function newBars(count: number, series = 0): NewBars {
+  const symbol = `NEW${series}/USDT`
+  const documents = Array.from({ length: count }, (_, index) => barOf(symbol, index))
+  return { symbol, documents, bars: documents.map(seriesBar) }
+}
+
+export function seriesBar({ time, open, high, low, close, volume }: Bar): SeriesBar {
+  return { ts: time, open, high, low, close, volume }
 }
 
 function barOf(symbol: string, index: number): Bar {

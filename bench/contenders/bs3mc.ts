@@ -18,7 +18,7 @@ export const contender: Contender = {
         const json = file.get(id)
         return json === undefined ? undefined : JSON.parse(json)
       },
-      loadBars: async (bars) => file.loadBars(bars),
+      loadBars: async ({ documents }) => file.loadBars(documents),
       aggregateBars: async () => file.aggregateBars(),
       close: async () => file.close(),
     }

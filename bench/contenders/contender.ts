@@ -1,5 +1,5 @@
 /** What every contender can do. The workloads know nothing else about them. */
-import type { Bar, OrderDocument } from '../documents.ts'
+import type { NewBars, OrderDocument } from '../documents.ts'
 
 export const CONTENDER_NAMES = ['holdfast', 'bs3mc', 'hand-worker', 'driver', 'lmdb', 'idle'] as const
 export type ContenderName = (typeof CONTENDER_NAMES)[number]
@@ -26,7 +26,9 @@ export interface StoreUnderTest {
   /** Writes to a table of documents that nobody keeps in memory. */
   putArchived(document: OrderDocument): Durable
   /** Resolves to the number of bars once all are on disk. */
-  loadBars(bars: readonly Bar[]): Promise<number>
+  loadBars(bars: NewBars): Promise<number>
+  /** The same as documents, a row each, where `loadBars` does it otherwise. */
+  loadBarRows?(bars: NewBars): Promise<number>
   /** Count, extremes, mean and sum per symbol over all bars; resolves to the number of bars seen. */
   aggregateBars(): Promise<number>
   close(): Promise<void>

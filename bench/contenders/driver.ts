@@ -48,7 +48,7 @@ export const contender: Contender = {
           })
         })
       },
-      async loadBars(bars) {
+      async loadBars({ documents: bars }) {
         const load = async () => {
           await execute(writer, 'BEGIN IMMEDIATE')
           await Promise.all(bars.map((bar) => run(upsertBar, barParameters(bar))))

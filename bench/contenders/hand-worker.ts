@@ -36,7 +36,7 @@ export const contender: Contender = {
         const json = await ask<string | undefined>({ kind: 'get', call: calls++, id })
         return json === undefined ? undefined : (JSON.parse(json) as OrderDocument)
       },
-      loadBars: (bars) => ask({ kind: 'loadBars', call: calls++, bars }),
+      loadBars: ({ documents }) => ask({ kind: 'loadBars', call: calls++, bars: documents }),
       aggregateBars: () => ask({ kind: 'aggregateBars', call: calls++ }),
       async close() {
         await ask({ kind: 'close', call: calls++ })

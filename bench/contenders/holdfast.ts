@@ -1,6 +1,6 @@
 /** Holdfast, from the built package as a user gets it. */
 import { defineCollection, type OpenStoreOptions, openStore, z } from '../../dist/index.js'
-import { type Bar, generateBars, generateDocuments, type OrderDocument } from '../documents.ts'
+import { generateBars, generateDocuments, type OrderDocument, type SeriesBar, seriesBar } from '../documents.ts'
 import type { Contender, Secrets } from './contender.ts'
 
 const orderSchema = z.object({
@@ -37,9 +37,6 @@ const collections = {
   barRows: defineCollection({ name: 'bars', key: 'id', schema: barSchema, file: 'market' }),
 }
 
-const AGGREGATE = `SELECT symbol, count(*) AS n, min(low) AS low, max(high) AS high, avg(close) AS mean,
-    sum(volume) AS volume FROM bars GROUP BY symbol`
-
 /** For what only Holdfast does as well. */
 export const openHoldfast = (dir: string, secrets: Secrets, options: Pick<OpenStoreOptions, 'archive'> = {}) =>
   openStore({ ...options, dir, password: secrets.password, collections })
@@ -51,10 +48,14 @@ export const contender: Contender = {
       put: (document) => store.docs.put(document),
       putArchived: (document) => store.archive.put(document),
       get: (id) => store.docs.get(id) as OrderDocument | undefined,
-      loadBars: (bars: readonly Bar[]) => store.barRows.load(bars),
+      loadBars: async ({ symbol, bars }) => (await store.bars.append(symbol, '1m', bars)).points,
+      loadBarRows: ({ documents }) => store.barRows.load(documents),
       async aggregateBars() {
-        const rows = (await store.sql(AGGREGATE, [], { file: 'market' })) as readonly { n: number }[]
-        return rows.reduce((sum, row) => sum + row.n, 0)
+        let count = 0
+        for (const { symbol, interval } of await store.bars.list()) {
+          count += (await store.bars.aggregate(symbol, interval)).count
+        }
+        return count
       },
       close: () => store.close(),
     }
@@ -64,8 +65,18 @@ export const contender: Contender = {
     const store = await openHoldfast(dir, secrets)
     await store.docs.load(generateDocuments(content.hotDocuments))
     await store.archive.load(generateDocuments(content.archivedDocuments))
-    await store.barRows.load(generateBars(content.bars))
+    for (const [symbol, bars] of barsBySymbol(content.bars)) await store.bars.append(symbol, '1m', bars)
     await store.flush()
     await store.close()
   },
+}
+
+function barsBySymbol(count: number): Map<string, SeriesBar[]> {
+  const bySymbol = new Map<string, SeriesBar[]>()
+  for (const bar of generateBars(count)) {
+    const bars = bySymbol.get(bar.symbol)
+    if (bars === undefined) bySymbol.set(bar.symbol, [seriesBar(bar)])
+    else bars.push(seriesBar(bar))
+  }
+  return bySymbol
 }

@@ -11,7 +11,7 @@ const store: StoreUnderTest = {
   put: () => durable,
   putArchived: () => durable,
   get: () => undefined,
-  loadBars: async (bars) => bars.length,
+  loadBars: async ({ bars }) => bars.length,
   aggregateBars: async () => Number.POSITIVE_INFINITY,
   close: async () => {},
 }

@@ -38,7 +38,7 @@ export const contender: Contender = {
       put: (document) => docs.put(document.id, document) as Promise<unknown> as Promise<void>,
       putArchived: (document) => archive.put(document.id, document) as Promise<unknown> as Promise<void>,
       get: (id) => docs.get(id),
-      async loadBars(newBars) {
+      async loadBars({ documents: newBars }) {
         // Batches of one event turn are one transaction: when the last put is on disk, all are.
         let last: Promise<unknown> | undefined
         for (const { id, ...bar } of newBars) last = bars.put(id, bar)

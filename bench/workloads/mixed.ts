@@ -33,7 +33,7 @@ export async function run({ contender, job }: WorkloadContext): Promise<Metrics>
     heavyBeganMs = sinceStart()
     const count = await store.loadBars(bars)
     loadedMs = sinceStart()
-    if (count !== bars.length) throw new Error(`${count} bars were loaded instead of ${bars.length}.`)
+    if (count !== sizes.loadedBars) throw new Error(`${count} bars were loaded instead of ${sizes.loadedBars}.`)
   }
   async function aggregate(): Promise<void> {
     const seen = await store.aggregateBars()

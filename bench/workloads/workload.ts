@@ -71,12 +71,13 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
   },
   'hot-get': { title: 'get by id, in random order, of 10,000 documents', copies: 'hot', contenders: STORES },
   mixed: {
-    title: '1,000 puts a second while 100,000 bars are loaded and 1 M bars aggregated; latency from when a put was due',
+    title:
+      '1,000 puts a second while 100,000 bars are loaded and 1 M bars aggregated, as each keeps bars; latency from when a put was due',
     copies: 'market',
     contenders: STORES_AND_IDLE,
     isRunOnSlowDisk: true,
   },
-  'bulk-load': { title: '100,000 bars, an array of objects, until all are durable', contenders: STORES },
+  'bulk-load': { title: '100,000 bars, an array of objects, a row each, until all are durable', contenders: STORES },
   'store-size': {
     title: 'awaited puts to random documents of a cold table with many rows, and of one with 10,000',
     shares: ['smallArchive', 'bigArchive'],
