@@ -73,6 +73,8 @@ The store stays in ${result.dir}. Its password is no secret. Have a look:
   alias holdfast='npx tsx src/cli/main.ts'
   holdfast status --dir ${result.dir}
   holdfast list trades --limit 5 --dir ${result.dir}
+  holdfast bars resample BTC-PERP 1m 4h --plot --dir ${result.dir}
+  holdfast artifact list --dir ${result.dir}
   holdfast sql 'select state, count(*) n from orders group by 1' --dir ${result.dir}
 `)
 }
