@@ -54,10 +54,22 @@ export async function applyRule(
   let from = whole.firstTs
   while (from < cutoffTs && !isStopped()) {
     const to = Math.min(cutoffTs, stepEnd(from, coarsest))
-    for (const { interval, bucket } of targets) {
-      const made = await downsample(series, key, { from, to }, { kind: 'bars', symbol: key.symbol, interval }, bucket)
-      barsWritten += made.written
-      barsKept += made.kept
+    let count = await countIn(series, key, to)
+    for (;;) {
+      let kept = 0
+      for (const { interval, bucket } of targets) {
+        const made = await downsample(series, key, { from, to }, { kind: 'bars', symbol: key.symbol, interval }, bucket)
+        barsWritten += made.written
+        kept += made.kept
+      }
+      // History that is being loaded at this moment: its buckets become bars, too, before they are deleted.
+      const countNow = targets.length === 0 ? count : await countIn(series, key, to)
+      if (countNow === count) {
+        barsKept += kept
+        break
+      }
+      count = countNow
+      from = WHOLE_SPAN.from
     }
     await failpoint('series-rules:downsampled')
     deleted += (await series.seriesDelete({ key, from: WHOLE_SPAN.from, to })).deleted
@@ -65,6 +77,10 @@ export async function applyRule(
     from = rest?.firstTs ?? cutoffTs
   }
   return { cutoffTs, deleted, barsWritten, barsKept }
+}
+
+async function countIn(series: SeriesMethods, key: SeriesKey, to: number): Promise<number> {
+  return (await series.seriesAggregate({ key, columns: [], from: WHOLE_SPAN.from, to }))?.count ?? 0
 }
 
 /** Points before it have to go; null when none has to. */
