@@ -79,6 +79,7 @@ export {
 } from './client/series/books/exchange-books.ts'
 export { type ReadBooksOptions, readBooks } from './client/series/books/read-books.ts'
 export type { BookAtOptions, BookScanOptions, BookSpan, StoreBooks } from './client/series/books/store-books.ts'
+export { type WriteArrowOptions, writeArrow } from './client/series/formats/arrow-series.ts'
 export type { BarsFormat, QuotesFormat, TicksFormat, ValuesFormat } from './client/series/formats/layout.ts'
 export {
   type ReadSeriesOptions,

@@ -33,6 +33,9 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'protocol/worker-boot.ts': ['node:'],
   // Optional, and loaded by nobody else.
   'client/tracing.ts': ['@opentelemetry/api'],
+  // Optional, and loaded when Arrow is first asked for.
+  'client/series/formats/apache-arrow.ts': ['apache-arrow'],
+  'client/series/formats/arrow-series.ts': ['apache-arrow'],
   // Starts the TypeScript sources; not part of the package.
   'worker/start-from-source.mjs': ['tsx'],
   // An optional package, loaded when the first bucket is opened.

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
-import { type WriteFormat, writeSeries } from '../../index.ts'
+import { type WriteFormat, writeArrow, writeSeries } from '../../index.ts'
 import { byteSize } from '../byte-size.ts'
 import { counted } from '../counted.ts'
 import { alreadyThere, writeNewFile } from '../export-file.ts'
@@ -9,20 +9,22 @@ import { withReader } from '../open-session-store.ts'
 import { Progress } from '../progress.ts'
 import type { Session } from '../session.ts'
 import { noSuchSeries } from './no-such-series.ts'
-import { formatOfName, STANDARD_STREAM } from './series-file.ts'
+import { STANDARD_STREAM } from './series-file.ts'
 import type { SeriesKindCommands, SpanMs } from './series-kind.ts'
 
 interface ExportOptions {
   readonly out: string
-  readonly format?: WriteFormat
+  readonly format?: ExportFormat
   readonly from?: number
   readonly to?: number
   readonly iso?: boolean
   readonly force?: boolean
 }
 
-const FORMATS: readonly WriteFormat[] = ['csv', 'json', 'jsonl']
-const BARS_FORMATS: readonly WriteFormat[] = [...FORMATS, 'binance', 'ccxt', 'freqtrade']
+type ExportFormat = WriteFormat | 'arrow' | 'feather'
+
+const FORMATS: readonly ExportFormat[] = ['csv', 'json', 'jsonl', 'arrow', 'feather']
+const BARS_FORMATS: readonly ExportFormat[] = [...FORMATS, 'binance', 'ccxt', 'freqtrade']
 
 export function addExportSeries(parent: Command, kind: SeriesKindCommands, session: () => Session): void {
   const command = parent.command('export').description('write a series to a plain file')
@@ -60,8 +62,7 @@ async function exportSeries(
   await withReader(session, async (store) => {
     const series = kind.one(store, key)
     if ((await series.info()) === null) throw noSuchSeries(kind, key)
-    const named = formatOfName(out)
-    const format = options.format ?? (named === 'json' || named === 'jsonl' ? named : 'csv')
+    const format = options.format ?? FORMATS.find((name) => out.endsWith(`.${name}`)) ?? 'csv'
     const span: SpanMs = {
       ...(options.from === undefined ? {} : { from: options.from }),
       ...(options.to === undefined ? {} : { to: options.to }),
@@ -75,18 +76,17 @@ async function exportSeries(
         yield chunk
       }
     }
-    const texts = writeSeries(counting(), {
-      format,
-      time: options.iso === true ? 'iso' : 'ms',
-      ...intervalOf(key[1]),
-    })
+    const pieces =
+      format === 'arrow' || format === 'feather'
+        ? writeArrow(counting(), { container: format === 'feather' ? 'file' : 'stream' })
+        : writeSeries(counting(), { format, time: options.iso === true ? 'iso' : 'ms', ...intervalOf(key[1]) })
     if (out === STANDARD_STREAM) {
-      for await (const text of texts) await terminal.write(text)
+      for await (const piece of pieces) await terminal.write(piece)
       return
     }
     if (options.force !== true && existsSync(out)) throw alreadyThere(out)
     terminal.warn('The exported file is NOT encrypted. Protect it, and delete it when it has served.')
-    const bytes = await writeNewFile(texts, {
+    const bytes = await writeNewFile(pieces, {
       path: out,
       overwrite: options.force === true,
       interruption: session.interruption,

@@ -49,7 +49,7 @@ export const BARS: SeriesKindCommands = {
   name: 'bars',
   description: 'bars of symbols: show, plot, import, export, resample',
   arguments: ['symbol', 'interval'],
-  formats: ['csv', 'json', 'binance', 'ccxt', 'freqtrade'] satisfies BarsFormat[],
+  formats: ['csv', 'json', 'arrow', 'binance', 'ccxt', 'freqtrade'] satisfies BarsFormat[],
   example: 'BTC/USDT 1m',
   one: ({ bars }, [symbol = '', interval = '']) => ({
     append: (chunk) => bars.append(symbol, interval, chunk as never),
@@ -65,7 +65,7 @@ export const TICKS: SeriesKindCommands = {
   name: 'ticks',
   description: 'trades of symbols: show, import, export',
   arguments: ['symbol'],
-  formats: ['csv', 'json', 'binance', 'binance-agg', 'ccxt', 'freqtrade'] satisfies TicksFormat[],
+  formats: ['csv', 'json', 'arrow', 'binance', 'binance-agg', 'ccxt', 'freqtrade'] satisfies TicksFormat[],
   example: 'XRP/ETH',
   one: ({ ticks }, [symbol = '']) => ({
     append: (chunk, exact) => ticks.append(symbol, chunk as never, { exact }),
@@ -81,7 +81,7 @@ export const QUOTES: SeriesKindCommands = {
   name: 'quotes',
   description: 'best bid and ask of symbols: show, import, export',
   arguments: ['symbol'],
-  formats: ['csv', 'json', 'histdata'] satisfies QuotesFormat[],
+  formats: ['csv', 'json', 'arrow', 'histdata'] satisfies QuotesFormat[],
   example: 'EUR/USD',
   one: ({ quotes }, [symbol = '']) => ({
     append: (chunk) => quotes.append(symbol, chunk as never),

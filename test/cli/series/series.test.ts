@@ -85,18 +85,21 @@ describe('bars', () => {
     const original = (await holdfast('bars', 'export', 'BTC/USDT', '1m', '--from', '2022-01-10', '--to', '2022-01-11'))
       .stdout
     expect(original.split('\n')).toHaveLength(1_442)
-    for (const format of ['csv', 'binance']) {
-      const path = join(out, `${format}.csv`)
+    for (const format of ['binance', 'feather']) {
+      const path = join(out, `copy.${format === 'feather' ? format : 'csv'}`)
       const args = ['--from', '2022-01-10', '--to', '2022-01-11', '--format', format, '--out', path]
       const { stdout, stderr } = await holdfast('bars', 'export', 'BTC/USDT', '1m', ...args)
       expect(stdout).toContain('1,440 points')
       expect(stderr).toContain('NOT encrypted')
       expect(statSync(path).mode & 0o777).toBe(0o600)
       const symbol = `COPY/${format}`
-      expect((await holdfast('bars', 'import', symbol, '1m', path, '--format', format)).exitCode).toBe(0)
+      expect(
+        (await holdfast('bars', 'import', symbol, '1m', path, ...(format === 'binance' ? ['--format', format] : [])))
+          .exitCode,
+      ).toBe(0)
       expect((await holdfast('bars', 'export', symbol, '1m')).stdout).toBe(original)
     }
-    expect((await holdfast('bars', 'export', 'BTC/USDT', '1m', '--out', join(out, 'csv.csv'))).exitCode).toBe(10)
+    expect((await holdfast('bars', 'export', 'BTC/USDT', '1m', '--out', join(out, 'copy.csv'))).exitCode).toBe(10)
   })
 
   test('that are missing are listed', async () => {

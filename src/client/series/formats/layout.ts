@@ -19,7 +19,7 @@ export interface LayoutColumn {
 }
 
 export interface Layout {
-  readonly text: 'csv' | 'json' | 'either'
+  readonly text: 'csv' | 'json' | 'either' | 'arrow'
   /** How many cells a row without names may have; none: the file must have names. */
   readonly widths: readonly number[]
   readonly timeAt: number
@@ -68,9 +68,16 @@ export const BARS_LAYOUTS = {
   ccxt: { text: 'either', widths: [6], timeAt: 0, columns: OHLCV },
   freqtrade: { text: 'json', widths: [6], timeAt: 0, columns: OHLCV },
   binance: { text: 'csv', widths: [12], timeAt: 0, columns: OHLCV },
+  arrow: { text: 'arrow', widths: [], timeAt: 0, columns: OHLCV },
 } as const satisfies Record<string, Layout>
 
 export const TICKS_LAYOUTS = {
+  arrow: {
+    text: 'arrow',
+    widths: [],
+    timeAt: 0,
+    columns: [price(), amount(), optional(side(undefined)), optional(id(undefined))],
+  },
   csv: {
     text: 'csv',
     widths: [],
@@ -109,6 +116,7 @@ const QUOTE = [
 export const QUOTES_LAYOUTS = {
   csv: { text: 'csv', widths: [], timeAt: 0, columns: QUOTE },
   json: { text: 'json', widths: [], timeAt: 0, columns: QUOTE },
+  arrow: { text: 'arrow', widths: [], timeAt: 0, columns: QUOTE },
   histdata: { text: 'csv', widths: [4], timeAt: 0, columns: [number('bid', 1), number('ask', 2)], utcOffset: '-05:00' },
 } as const satisfies Record<string, Layout>
 

@@ -3,6 +3,7 @@
  * whatever the size of the file. A fault ends it with an error that names the line; chunks before it have been given out,
  * and since appending is idempotent, a corrected file can simply be read again.
  */
+import { arrowColumns } from './arrow-series.ts'
 import { ColumnBuilder, unknownFormat } from './column-builder.ts'
 import { csvRows } from './csv-rows.ts'
 import { fileFault } from './file-fault.ts'
@@ -37,8 +38,9 @@ export interface ReadSeriesOptions extends TimeOptions {
 /**
  * Bars of a file: columns `ts`, `open`, `high`, `low`, `close`, `volume`.
  *
- * `csv` and `json` want names (`timestamp,open,high,low,close,volume`, or objects); `binance` is the 12-column kline file with or
- * without names; `ccxt` and `freqtrade` are `[ts, o, h, l, c, v]`.
+ * `csv` and `json` want names (`timestamp,open,high,low,close,volume`, or objects); `binance` is the 12-column kline file
+ * with or without names; `ccxt` and `freqtrade` are `[ts, o, h, l, c, v]`; `arrow` is an Arrow IPC stream or a Feather file,
+ * such as freqtrade writes, and needs the package `apache-arrow`.
  *
  * @example
  * for await (const chunk of readBars(createReadStream('BTCUSDT-1m-2024-01.csv'), { format: 'binance' })) {
@@ -118,6 +120,7 @@ async function* readLayout(
   }: ReadSeriesOptions & { readonly texts?: readonly string[] },
 ): AsyncGenerator<SeriesColumns> {
   const builder = new ColumnBuilder(layout, { chunk, exact, allowNonFinite, texts, timeUnit, utcOffset })
+  if (layout.text === 'arrow') return yield* arrowColumns(source, layout, { chunk, allowNonFinite, timeUnit })
   let isEmpty = true
   for await (const rows of rowsOf(source, layout, delimiter)) {
     isEmpty = false

@@ -4,6 +4,7 @@
  */
 import { StoreError } from '../../../protocol/store-error.ts'
 import { eventLoopTurn } from './event-loop-turn.ts'
+import { withNamedSides } from './named-sides.ts'
 import type { SeriesColumns } from './series-columns.ts'
 
 export const WRITE_FORMATS = ['csv', 'json', 'jsonl', 'binance', 'ccxt', 'freqtrade'] as const
@@ -42,7 +43,7 @@ export async function* writeSeries(
   let names: readonly string[] = []
   let isFirst = true
   for await (const given of chunks) {
-    const chunk = withSides(given as SeriesColumns)
+    const chunk = withNamedSides(given)
     names = namesOf(chunk)
     for (let start = 0; start < chunk.ts.length; start += PIECE_ROWS) {
       const rows: string[] = []
@@ -119,13 +120,6 @@ const WRITERS: Readonly<Record<WriteFormat, RowWriter>> = {
     tail: '\n',
     empty: () => '',
   },
-}
-
-/** Sides are kept as 1 and -1; files name them. */
-function withSides(chunk: SeriesColumns): SeriesColumns {
-  const { side } = chunk
-  if (!(side instanceof Float64Array)) return chunk
-  return { ...chunk, side: Array.from(side, (value) => (value > 0 ? 'buy' : value < 0 ? 'sell' : '')) }
 }
 
 function isLeftOut(name: string, value: number | string): boolean {
