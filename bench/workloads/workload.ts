@@ -19,6 +19,7 @@ export const WORKLOAD_NAMES = [
   'backup',
   'beside-operations',
   'rotate-password',
+  'skill-search',
 ] as const
 export type WorkloadName = (typeof WORKLOAD_NAMES)[number]
 
@@ -115,6 +116,11 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
     shares: ['smallArchive', 'bigArchive'],
     contenders: ['holdfast'],
     maxRounds: 2,
+  },
+  'skill-search': {
+    title: '2,000 searches one after the other over 10,000 skills of 120 words: words, phrases, prefixes, filters',
+    contenders: ['holdfast', 'bs3mc'],
+    maxRounds: 3,
   },
 }
 

@@ -5,6 +5,7 @@ import { addArchiveTradesCommand } from './archive-trades-command.ts'
 import { addArtifactCommand } from './artifact-command.ts'
 import { addAuditCommand } from './audit-command.ts'
 import { addBackupCommand } from './backup-command.ts'
+import { addCacheCommand } from './cache-command.ts'
 import { addCheckCommand } from './check-command.ts'
 import { addCollectionsCommand } from './collections-command.ts'
 import { addDeleteCommand } from './delete-command.ts'
@@ -27,6 +28,7 @@ import { addRestoreCommand } from './restore-command.ts'
 import { addSeriesCommands } from './series/series-commands.ts'
 import { addServeMetricsCommand } from './serve-metrics-command.ts'
 import type { GlobalOptions } from './session.ts'
+import { addSkillCommand } from './skill-command.ts'
 import { addSqlCommand } from './sql-command.ts'
 import { addStandbyCommand } from './standby-command.ts'
 import { addStatusCommand } from './status-command.ts'
@@ -99,6 +101,8 @@ function buildProgram(terminal: Terminal, interruption: Interruption): Command {
   addArchiveTradesCommand(program, session)
   addArtifactCommand(program, session)
   addSeriesCommands(program, session)
+  addSkillCommand(program, session)
+  addCacheCommand(program, session)
   return program
 }
 

@@ -26,7 +26,8 @@ const wholeText = z.string().refine((text) => text.isWellFormed() && !text.inclu
   error: 'must be well-formed, without NUL',
 })
 
-export const skillName = lineOf(MAX_NAME_LENGTH)
+/** `name@3` is a version of it, on the command line. */
+export const skillName = lineOf(MAX_NAME_LENGTH).refine((name) => !/@\d+$/.test(name), 'must not end in @ and a number')
 export const skillTag = lineOf(100)
 export const skillKind = lineOf(50)
 export const skillVersion = z.int().positive()

@@ -91,6 +91,8 @@ test('no file holds a value, a key or the password, through all paths and after 
   expect(program.lines).toContain('revealed right')
   expect(program.lines).toContain('sealed unreadable')
   expect(program.lines).toContain('wallet unreadable')
+  expect(program.lines).toContain('searched 1')
+  expect(program.lines).toContain('cached 3')
   const keys = await keysOf(dir, password)
   for (const each of [secrets, keys]) {
     expect(each.findBelow(dir)).toEqual([])

@@ -72,6 +72,7 @@ describe('versions', () => {
     ['no content', { name: 'x' }],
     ['a name with a line break', skill('a\nb')],
     ['a name that ends in white space', skill('a ')],
+    ['a name that ends like a version', skill('a@1')],
     ['content that is no text', { name: 'x', content: 1 }],
     ['content with NUL', { name: 'x', content: 'a\0b' }],
     ['content that is not well-formed', { name: 'x', content: '\ud800' }],

@@ -108,6 +108,19 @@ await store.sql('select symbol, group_concat("exitReason") from trades group by 
 await store.sql('select a._doc from trades a, (select 1 limit 20) order by a._doc || a._key desc', [], {
   maxRows: 5_000,
 })
+const skill = { name: key, kind: value, description: value, content: `const ${value} = 1`, tags: [value], metadata }
+await store.skills.save(skill)
+await store.skills.save({ ...skill, content: `${value} again`, note: value })
+await store.skills.recordPerformance(key, { [value]: 1 })
+report('searched', (await store.skills.search(`"${value}"`, { tags: [value] })).length)
+await store.skills.save({ name: `${key}-2`, content: value })
+await store.skills.delete(`${key}-2`)
+for (let ts = 0; ts < 3; ts++) {
+  const bar = { ts, open: 1, high: 1, low: 1, close: 1, volume: 1, [value]: 1 }
+  await store.sessionCache.storeBars(key, [bar], { interval: value })
+}
+report('cached', (await store.sessionCache.getBars(key, { interval: value })).length)
+
 const revealed = await store.wallets.reveal(key, { actor: 'test', reason: value })
 report('revealed', revealed.privateKey === privateKey ? 'right' : 'wrong')
 const sealed = await store.sql('select "_doc" from main.wallets')
@@ -129,6 +142,11 @@ await expectError('a version of long ago', () => store.kv.put({ key, value }, { 
 await expectError('a version of a cold document', () =>
   store.trades.put({ id: key, symbol: value, entryPrice: '1', openedAt: 1 }, { ifVersion: 900 }),
 )
+await expectError('a skill that needs itself', () => store.skills.save({ ...skill, dependencies: [key] }))
+await expectError('a skill that is none', () => store.skills.save({ ...skill, tags: [`${value}\n`] }))
+await expectError('a search for nothing', () => store.skills.search(`-${value}`))
+await expectError('performance that is none', () => store.skills.recordPerformance(key, { sharpe: value as never }))
+await expectError('a bar that is none', () => store.sessionCache.storeBars(key, [{ ts: 1, close: value } as never]))
 await expectError('delete of what is referred to', () => store.orders.delete(key))
 await expectError('no valid document', () => store.positions.put({ ...position, side: value } as never))
 await expectError('no valid decimal', () => store.positions.put({ ...position, quantity: value }))
