@@ -852,12 +852,13 @@ class SqlcipherBackend implements Backend {
   }
 
   get #checked(): CheckedStore {
-    const { dir, files, archiver, tradeArchive, artifacts } = this.#parts
+    const { dir, files, archiver, tradeArchive, artifacts, sessionCache } = this.#parts
     return {
       dir,
       files,
       tradeArchive,
       artifacts,
+      sessionCache,
       verifyAudit: () => this.#auditReader.verify(null),
       archiveStatus: () => archiver?.status ?? null,
     }

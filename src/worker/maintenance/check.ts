@@ -18,6 +18,8 @@ import { DriverError } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { quoteName } from '../quote.ts'
 import { seriesFindings } from '../series/series-findings.ts'
+import { cacheFindings } from '../session-cache/cache-findings.ts'
+import type { SessionCache } from '../session-cache/session-cache.ts'
 import { databasePath, storeDatabases } from '../store-files.ts'
 import type { TradeArchive } from '../trade-archive/trade-archive.ts'
 import { archiveFindings } from './archive-findings.ts'
@@ -33,6 +35,7 @@ export interface CheckedStore {
   readonly verifyAudit: () => Promise<AuditVerification>
   readonly tradeArchive: TradeArchive
   readonly artifacts: ArtifactStore
+  readonly sessionCache: SessionCache
   readonly archiveStatus: () => ArchiveStatus | null
 }
 
@@ -49,7 +52,7 @@ const BEYOND_REPAIR: ReadonlySet<FindingCode> = new Set([
 const FOR_REPAIR: CheckRequest = { maxKeyAgeMs: null, blobs: 'quick' }
 
 export async function checkStore(
-  { dir, files, verifyAudit, tradeArchive, artifacts, archiveStatus }: CheckedStore,
+  { dir, files, verifyAudit, tradeArchive, artifacts, sessionCache, archiveStatus }: CheckedStore,
   { maxKeyAgeMs, blobs }: CheckRequest = FOR_REPAIR,
 ): Promise<CheckFinding[]> {
   const findings: CheckFinding[] = []
@@ -69,6 +72,7 @@ export async function checkStore(
     ...(canRead ? await seriesFindings(files.get('market') as FileBackend) : []),
     ...(canRead ? await yearlyFindings({ dir, tradeArchive, queryState }) : []),
     ...(canRead ? await blobFindings(artifacts, blobs) : []),
+    ...(canRead ? await cacheFindings(sessionCache) : []),
     ...(await directoryFindings(dir, statuses)),
     ...(maxKeyAgeMs === null ? [] : await overdueKeyFindings(dir, maxKeyAgeMs)),
     ...archiveFindings(archiveStatus()),

@@ -295,11 +295,15 @@ describe('files', () => {
     renameSync(cache, join(own.dir, 'aside'))
     expect((await own.sessionCache.getBars('X')).length).toBe(0)
     expect(await own.sessionCache.symbols()).toEqual([])
-    mkdirSync(cache)
+    mkdirSync(cache, { mode: 0o700 })
     const error = await failureOf(own.sessionCache.getBars('X'))
     expect(error).toMatchObject({ code: 'CACHE_DAMAGED', details: { symbol: 'X', interval: '1m' } })
     expect(error.message).toMatch(/X.*holdfast cache clear/)
     expect((await own.sessionCache.symbols()).map(({ isDamaged }) => isDamaged)).toEqual([true, true])
+    expect((await own.check()).map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+      'CACHE_DAMAGED session cache: X (1m)',
+      'CACHE_DAMAGED session cache: Y (1m)',
+    ])
     rmSync(cache, { recursive: true })
     await own.close()
     const next = await openTempStore({ dir: own.dir })
