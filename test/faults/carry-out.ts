@@ -11,6 +11,13 @@ interface AnyWrites {
 
 type AnyScope = Readonly<Record<string, AnyWrites>>
 
+/** Where a collection does not go by its name: `store.ticks` is the store's own. */
+const PROPERTY_OF: Readonly<Record<string, string>> = { ticks: 'tickRows' }
+
+function writesOf(scope: AnyScope, collection: string): AnyWrites {
+  return scope[PROPERTY_OF[collection] ?? collection] as AnyWrites
+}
+
 export async function carryOut(store: Store, { how, writes }: Step): Promise<void> {
   const collections = store as unknown as AnyScope
   const [first] = writes as readonly [Write]
@@ -20,7 +27,7 @@ export async function carryOut(store: Store, { how, writes }: Step): Promise<voi
     case 'blocking':
       return await perform(store.sync as unknown as AnyScope, first)
     case 'insertMany':
-      return await collections[first.collection]?.insertMany(writes.map((write) => write.document))
+      return await writesOf(collections, first.collection).insertMany(writes.map((write) => write.document))
     case 'transaction':
       return await store.transaction((tx) => {
         for (const write of writes) void perform(tx as unknown as AnyScope, write)
@@ -29,7 +36,7 @@ export async function carryOut(store: Store, { how, writes }: Step): Promise<voi
 }
 
 function perform(scope: AnyScope, { collection, kind, key, document, ifVersion }: Write): Promise<void> | void {
-  const target = scope[collection] as AnyWrites
+  const target = writesOf(scope, collection)
   if (kind === 'delete') return target.delete(key)
   if (kind === 'insert') return target.insert(document)
   return ifVersion === undefined ? target.put(document) : target.put(document, { ifVersion })
