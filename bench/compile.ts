@@ -5,6 +5,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import ts from 'typescript'
+import { REAL_BARS_FILE } from './real-bars.ts'
 
 /** Returns the path of the compiled `measured-process.js`. */
 export function compile(benchDir: string, runDir: string): string {
@@ -33,7 +34,7 @@ export function compile(benchDir: string, runDir: string): string {
  * can't change what is being measured.
  */
 function copyPackage(projectDir: string, runDir: string): void {
-  for (const name of ['package.json', 'dist', 'migrations']) {
+  for (const name of ['package.json', 'dist', 'migrations', REAL_BARS_FILE]) {
     const path = join(projectDir, name)
     if (existsSync(path)) cpSync(path, join(runDir, name), { recursive: true })
   }

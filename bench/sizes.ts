@@ -24,6 +24,7 @@ export interface Sizes {
   readonly storeSizePuts: number
   readonly openArchive: number
   readonly bytesPuts: number
+  readonly feedMs: number
 }
 
 const FULL: Sizes = {
@@ -49,6 +50,7 @@ const FULL: Sizes = {
   // At some 320 bytes a document with its key and page overhead: 200 MB.
   openArchive: 600_000,
   bytesPuts: 5_000,
+  feedMs: 20_000,
 }
 
 const QUICK: Sizes = {
@@ -68,6 +70,7 @@ const QUICK: Sizes = {
   storeSizePuts: 600,
   openArchive: 60_000,
   bytesPuts: 2_000,
+  feedMs: 4_000,
 }
 
 export function sizesOf(options: { readonly isQuick: boolean }): Sizes {

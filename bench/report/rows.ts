@@ -221,7 +221,65 @@ export const ROWS: readonly Row[] = [
     unit: '/s',
     betterIs: 'higher',
   },
+  ...series(),
 ]
+
+function series(): Row[] {
+  const shared = { workload: 'series' } as const
+  return [
+    {
+      ...shared,
+      title: 'series: 100,000 bars appended, durable',
+      metric: 'appendedPerSecond',
+      unit: '/s',
+      betterIs: 'higher',
+      budget: fixed('≥ 1,000,000/s', 1_000_000),
+    },
+    { ...shared, title: '  longest event-loop gap', metric: 'appendGapMs', unit: 'ms', betterIs: 'lower' },
+    {
+      ...shared,
+      title: '  1 M bars as typed arrays',
+      metric: 'rangePerSecond',
+      unit: '/s',
+      betterIs: 'higher',
+      budget: fixed('≥ 10,000,000/s', 10_000_000),
+    },
+    { ...shared, title: '  longest event-loop gap', metric: 'rangeGapMs', unit: 'ms', betterIs: 'lower' },
+    {
+      ...shared,
+      title: '  1 M bars to hours',
+      metric: 'resampleMs',
+      unit: 'ms',
+      betterIs: 'lower',
+      budget: fixed('≤ 40 ms', 40),
+    },
+    {
+      ...shared,
+      title: '  last 200 bars, p50',
+      metric: 'lastP50Ms',
+      unit: 'ms',
+      betterIs: 'lower',
+      budget: fixed('≤ 0.3 ms', 0.3),
+    },
+    {
+      ...shared,
+      title: '  bytes a real bar',
+      metric: 'bytesPerBar',
+      unit: 'B',
+      betterIs: 'lower',
+      budget: fixed('≤ 12', 12),
+    },
+    {
+      title: 'put ack p99 beside 20,000 ticks/s, against without',
+      workload: 'series-feed',
+      metric: 'ratio',
+      unit: '×',
+      betterIs: 'lower',
+      budget: fixed('≤ 1.5 ×', 1.5),
+    },
+    { title: '  beside the feed', workload: 'series-feed', metric: 'feedP99Ms', unit: 'ms', betterIs: 'lower' },
+  ]
+}
 
 function besideOperations(): Row[] {
   const shared = { workload: 'beside-operations', unit: '×', betterIs: 'lower' } as const

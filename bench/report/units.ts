@@ -1,4 +1,4 @@
-export type Unit = 'ns' | 'µs' | 'ms' | '/s' | '×' | 'MB' | 'MB/s'
+export type Unit = 'ns' | 'µs' | 'ms' | '/s' | '×' | 'B' | 'MB' | 'MB/s'
 
 /** Three significant digits: more would be noise. */
 export function formatFigure(value: number | undefined, unit: Unit): string {

@@ -20,6 +20,8 @@ export const WORKLOAD_NAMES = [
   'beside-operations',
   'rotate-password',
   'skill-search',
+  'series',
+  'series-feed',
 ] as const
 export type WorkloadName = (typeof WORKLOAD_NAMES)[number]
 
@@ -120,6 +122,14 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
   'skill-search': {
     title: '2,000 searches one after the other over 10,000 skills of 120 words: words, phrases, prefixes, filters',
     contenders: ['holdfast', 'bs3mc'],
+  series: {
+    title: 'real one-minute bars as columns: appended until durable, a million read, resampled to hours, the last 200',
+    contenders: ['holdfast', 'bs3mc'],
+  },
+  'series-feed': {
+    title: '20,000 ticks a second of four symbols beside 1,000 puts a second, and the same puts without them before',
+    copies: 'ring',
+    contenders: ['holdfast'],
     maxRounds: 3,
   },
 }
