@@ -2,7 +2,7 @@
  * Bars of the running session, by symbol: appended to sealed files, because a row table would put the bars of every symbol
  * through the log that orders wait for. `state.db` keeps the key of each file and vouches for what is in it, a moment
  * later and all files at once: a commit for each append would cost what the files are there to save
- * (docs/decisions/0017-session-cache.md).
+ * (docs/decisions/0020-session-cache.md).
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
