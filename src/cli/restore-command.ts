@@ -2,6 +2,7 @@ import { userInfo } from 'node:os'
 import { type Command, Option } from 'commander'
 import { type RestoredMoment, type RestoreResult, restoreArchive, restoreStore, StoreError } from '../index.ts'
 import { counting, momentOf } from './backup-command.ts'
+import { counted } from './counted.ts'
 import { EXIT } from './exit-codes.ts'
 import { instantMs } from './instant.ts'
 import { findPassword } from './password.ts'
@@ -81,12 +82,17 @@ async function restore(session: Session, given: RestoreCommandOptions): Promise<
 
 async function showMoment(session: Session, restored: RestoredMoment): Promise<number> {
   const { terminal } = session
-  const { dir, sequence, timeMs, archivedUntilMs, problems } = restored
+  const { dir, sequence, timeMs, archivedUntilMs, problems, artifactsWithoutContent } = restored
   if (terminal.isJson) await terminal.writeJson(restored)
   else {
     await tellMovedAside(session, restored)
     await terminal.writeLine(
       `Restored to ${dir}: the store as of ${new Date(timeMs).toISOString()}, sequence ${sequence ?? 'unknown'}. The archive reaches to ${new Date(archivedUntilMs).toISOString()}.`,
+    )
+  }
+  if (artifactsWithoutContent.length > 0) {
+    terminal.warn(
+      `An archive holds no chunks of artifacts; ${counted(artifactsWithoutContent.length, 'artifact')} can't be read until the files in blobs/ are copied from a backup. holdfast artifact verify lists what is missing.`,
     )
   }
   for (const problem of problems) terminal.warn(problem)

@@ -20,7 +20,8 @@ export function storeMetrics(source: MetricsSource): string {
 }
 
 function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
-  const { files, yearlyFiles, disk, lastCheck, growth, maintenance, audit, archive, keys, lastBackupAtMs } = status
+  const { files, yearlyFiles, disk, lastCheck, artifacts, growth, maintenance, audit, archive, keys, lastBackupAtMs } =
+    status
   return [
     gauge('holdfast_store_info', 'Always 1; its labels name the store and how it was opened.', [
       { labels: { store_id: status.storeId, mode: isOwner ? 'owner' : 'read-only' }, value: 1 },
@@ -48,6 +49,13 @@ function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
         labels: { collection: name, file },
         value: bytes,
       })),
+    ),
+    gauge('holdfast_artifact_versions', 'Versions of artifacts.', one(artifacts.versions)),
+    gauge('holdfast_artifact_bytes', 'Of their chunks, each counted once.', one(artifacts.chunkBytes)),
+    gauge(
+      'holdfast_artifact_unfinished_puts',
+      'Under way, or broken off and kept to be taken up.',
+      one(artifacts.unfinishedUploads),
     ),
     gauge('holdfast_growth_bytes_per_day', 'Growth of the store over 30 days at most.', known(growth.bytesPerDay)),
     gauge('holdfast_days_until_disk_full', 'At the present growth.', known(growth.daysUntilDiskFull)),

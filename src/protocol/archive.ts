@@ -49,6 +49,8 @@ export interface RestoredMoment {
    * `archive/trades-2025.db`. One from a backup or from the source, as new as the moment or newer, belongs beside it.
    */
   readonly missingFiles: readonly string[]
+  /** Names of artifacts whose chunks have to come from a backup: an archive holds the databases alone. */
+  readonly artifactsWithoutContent: readonly string[]
 }
 
 export interface FollowRequest {

@@ -50,7 +50,7 @@ export async function restoreArchive(request: RestoreMomentRequest): Promise<Res
   return { ...result, dir, movedAside }
 }
 
-type Told = Pick<RestoredMoment, 'problems' | 'missingFiles'>
+type Told = Pick<RestoredMoment, 'problems' | 'missingFiles' | 'artifactsWithoutContent'>
 
 /** Checks what was written, notes it for the trail, and tells what is wrong with the trail and what is not there. */
 async function finish(
@@ -97,7 +97,11 @@ async function lookInto(stage: string, keys: StoreKeys, storeId: string): Promis
       (file) =>
         `${file} is in no archive: trades that were moved into it before this moment are not in what was restored. Put a copy of it there, as new as the moment or newer, or restore a moment from before the move.`,
     )
-    return { problems: [...(await trailProblems(query, keys, storeId)), ...missing], missingFiles }
+    return {
+      problems: [...(await trailProblems(query, keys, storeId)), ...missing],
+      missingFiles,
+      artifactsWithoutContent: await artifactsWithChunks(query),
+    }
   } finally {
     await connection.close()
   }
@@ -111,6 +115,17 @@ async function yearlyFiles(stage: string, query: Query): Promise<string[]> {
   if (tables.length === 0) return []
   const rows = await query('SELECT "year" FROM "_yearlyFiles" ORDER BY "year"')
   return rows.map(({ year }) => yearlyDatabase(stage, Number(year)).relativePath)
+}
+
+/** None in a store from before there were artifacts. */
+async function artifactsWithChunks(query: Query): Promise<string[]> {
+  const tables = await query(`SELECT 1 FROM "sqlite_schema" WHERE "name" = '_artifactVersions'`)
+  if (tables.length === 0) return []
+  const rows = await query(
+    `SELECT DISTINCT v."name" FROM "_artifactVersions" AS v
+     WHERE EXISTS (SELECT 1 FROM "_artifactParts" AS p WHERE p."content" = v."content") ORDER BY 1`,
+  )
+  return rows.map(({ name }) => String(name))
 }
 
 /** The head of the trail is in no archive; that it is missing here says nothing. */

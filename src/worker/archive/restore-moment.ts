@@ -33,7 +33,7 @@ export type Moment =
   | { readonly kind: 'latest' }
 
 /** What has been put together. */
-export type MomentFiles = Omit<RestoredMoment, 'dir' | 'movedAside' | 'missingFiles'>
+export type MomentFiles = Omit<RestoredMoment, 'dir' | 'movedAside' | 'missingFiles' | 'artifactsWithoutContent'>
 
 export interface RestoreMomentOptions {
   readonly target: BackupTarget

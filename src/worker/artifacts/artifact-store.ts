@@ -102,6 +102,8 @@ export class ArtifactStore implements ArtifactMethods {
   readonly #cipher: ChunkCipher
   readonly #gears: Int32Array
   readonly #foreignCommits: () => number
+  /** Between the chunks of gets. */
+  readonly #giveWayToTrading: () => Promise<void>
   #ownCommits = 0
   readonly #uploads = new Map<string, Upload>()
   /** Addresses that a put is about to name, in hexadecimal, and how many puts do. */
@@ -120,6 +122,7 @@ export class ArtifactStore implements ArtifactMethods {
     this.#cipher = cipher
     this.#gears = gearTable(cipher.gearKey)
     this.#foreignCommits = () => commits() - this.#ownCommits
+    this.#giveWayToTrading = givingWayTo(this.#foreignCommits)
   }
 
   static async start(options: ArtifactStoreOptions): Promise<ArtifactStore> {
@@ -219,6 +222,7 @@ export class ArtifactStore implements ArtifactMethods {
 
   async artifactChunk(request: ArtifactChunkRequest): Promise<Uint8Array> {
     return await this.#ownErrors(async () => {
+      await this.#giveWayToTrading()
       const row = await this.#chunkAt(request)
       let bytes = await this.#read(row)
       if (typeof bytes === 'string') {
@@ -579,10 +583,11 @@ export class ArtifactStore implements ArtifactMethods {
 
   /** The content of a chunk, or what is wrong with its file. */
   async #read(row: ChunkRow): Promise<Uint8Array | 'missing' | 'damaged'> {
-    const sealed = await this.#files.read(row.file)
-    if (sealed === undefined) return 'missing'
-    if (sealed.length !== row.bytes + SEAL_BYTES) return 'damaged'
-    return (await this.#cipher.open(sealed, row.wrappedKey, row)) ?? 'damaged'
+    const bytes = row.bytes + SEAL_BYTES
+    const content = await this.#files.read(row.file, bytes, (sealed) =>
+      sealed.length === bytes ? (this.#cipher.open(sealed, row.wrappedKey, row) ?? 'damaged') : 'damaged',
+    )
+    return content ?? 'missing'
   }
 
   async #look(row: ChunkRow): Promise<'missing' | 'damaged' | undefined> {

@@ -6,14 +6,16 @@
  * A group of files shares a folder, so that one fsync makes all of its names durable.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncPath } from '../../crypto/sync-path.ts'
 import { writeWhole } from '../backup/write-whole.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
-import { FILE_NAME_BYTES } from './chunk-cipher.ts'
+import { FILE_NAME_BYTES, SEAL_BYTES } from './chunk-cipher.ts'
+import { MAX_CHUNK_BYTES } from './content-chunker.ts'
 
 export const BLOBS_FOLDER = 'blobs'
+const MAX_FILE_BYTES = MAX_CHUNK_BYTES + SEAL_BYTES
 const FOLDER = /^[0-9a-f]{2}$/
 const NAME = /^[0-9a-f]{32}$/
 const UNFINISHED = /^\.[0-9a-f]{32}$/
@@ -26,6 +28,7 @@ export function blobPath(file: Uint8Array): string {
 
 export class BlobFiles {
   readonly #dir: string
+  readonly #buffers: Buffer[] = []
   readonly #durableFolders = new Set<string>()
 
   constructor(dir: string) {
@@ -42,31 +45,43 @@ export class BlobFiles {
     }
   }
 
-  /** Not durable yet, and not in its place. */
+  /** Durable, and not in its place. */
   async write(file: Uint8Array, parts: readonly Uint8Array[]): Promise<void> {
     const path = this.#unfinishedPath(file)
     await this.#makeFolder(dirname(path))
     const handle = await open(path, 'wx', FILE_MODE)
     try {
       for (const part of parts) await writeWhole(handle, part)
+      await handle.datasync()
     } finally {
       await handle.close()
     }
   }
 
-  /** Makes files of one group durable, and puts them in their places. */
+  /** Puts files of one group in their places. */
   async publish(files: readonly Uint8Array[]): Promise<void> {
     if (files.length === 0) return
     for (const file of files) {
-      const path = this.#unfinishedPath(file)
-      await syncPath(path)
-      await rename(path, this.#path(file))
+      await rename(this.#unfinishedPath(file), this.#path(file))
     }
     await syncPath(dirname(this.#path(files[0] as Uint8Array)))
   }
 
-  async read(file: Uint8Array): Promise<Buffer | undefined> {
-    return await readFile(this.#path(file)).catch(ignoreMissing)
+  /** Lets `use` have the file's bytes, which are others afterwards; undefined when there is none. */
+  async read<T>(file: Uint8Array, maxBytes: number, use: (sealed: Buffer) => T): Promise<T | undefined> {
+    const handle = await open(this.#path(file), 'r').catch(ignoreMissing)
+    if (handle === undefined) return undefined
+    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(MAX_FILE_BYTES + 1)
+    try {
+      let length = 0
+      for (let read = 1; read > 0 && length <= maxBytes; length += read) {
+        read = (await handle.read(buffer, length, maxBytes + 1 - length, length)).bytesRead
+      }
+      return use(buffer.subarray(0, length))
+    } finally {
+      this.#buffers.push(buffer)
+      await handle.close()
+    }
   }
 
   /** Undefined when there is none. */

@@ -1,13 +1,14 @@
 /**
  * What happens to the bytes of a chunk: its address (HMAC-SHA-256, by which the same content is found again), and its
- * seal (AES-256-GCM, NIST SP 800-38D) under a random key of its own, so that it can be shredded by itself. Both run on
- * libuv's pool, through Web Crypto, and leave the worker's thread to the commits.
+ * seal (AES-256-GCM, NIST SP 800-38D) under a random key of its own, so that it can be shredded by itself. The address
+ * takes longest and is made on libuv's pool, through Web Crypto. Sealing is quick beside the copies that a hand-over to
+ * the pool costs: half a millisecond a chunk on the worker's thread (docs/decisions/0018).
  *
  * A file is `HFA1`, nonce (12 bytes), ciphertext, tag (16 bytes). Name and address are associated data: a file opens
  * under no other name. In its row the key is wrapped, so that SQL, which anyone with the API can write, shows none.
  */
-import { webcrypto } from 'node:crypto'
-import { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from '../../crypto/aes-256-gcm.ts'
+import { randomBytes, webcrypto } from 'node:crypto'
+import { decrypt, type Encrypted, encrypt, NONCE_BYTES, TAG_BYTES } from '../../crypto/aes-256-gcm.ts'
 import { deriveSubKey } from '../../crypto/sub-key.ts'
 import { withSecret, zero } from '../../crypto/zero.ts'
 import { StoreError } from '../../protocol/store-error.ts'
@@ -60,46 +61,33 @@ export class ChunkCipher {
     return Buffer.from(await subtle.sign('HMAC', this.#addressKey, content))
   }
 
-  async seal(content: Uint8Array, name: ChunkName): Promise<SealedChunk> {
-    const key = webcrypto.getRandomValues(Buffer.allocUnsafeSlow(KEY_BYTES))
-    return await withSecret(key, async () => {
-      const nonce = webcrypto.getRandomValues(Buffer.allocUnsafeSlow(NONCE_BYTES))
-      const imported = await subtle.importKey('raw', key, 'AES-GCM', false, ['encrypt'])
-      const sealed = await subtle.encrypt(algorithm(nonce, name), imported, content)
+  seal(content: Uint8Array, name: ChunkName): SealedChunk {
+    const key = randomBytes(KEY_BYTES)
+    try {
+      const { nonce, ciphertext, tag } = encrypt(key, content, associatedData(name))
       const wrapped = encrypt(this.#wrappingKey, key, associatedData(name))
       return {
-        parts: [Buffer.concat([MAGIC, nonce]), new Uint8Array(sealed)],
+        parts: [Buffer.concat([MAGIC, nonce]), ciphertext, tag],
         wrappedKey: Buffer.concat([wrapped.nonce, wrapped.ciphertext, wrapped.tag]),
       }
-    })
+    } finally {
+      zero(key)
+    }
   }
 
   /** The content in a buffer of its own; undefined when the file is not what was sealed under this name. */
-  async open(sealed: Uint8Array, wrappedKey: Uint8Array, name: ChunkName): Promise<Uint8Array | undefined> {
+  open(sealed: Uint8Array, wrappedKey: Uint8Array, name: ChunkName): Buffer | undefined {
     if (sealed.length < SEAL_BYTES || !MAGIC.equals(sealed.subarray(0, MAGIC.length))) return undefined
-    return await withSecret(this.#unwrap(wrappedKey, name), async (key) => {
-      const imported = await subtle.importKey('raw', key, 'AES-GCM', false, ['decrypt'])
-      const nonce = sealed.subarray(MAGIC.length, HEADER_BYTES)
-      try {
-        return new Uint8Array(await subtle.decrypt(algorithm(nonce, name), imported, sealed.subarray(HEADER_BYTES)))
-      } catch (error) {
-        if (error instanceof DOMException && error.name === 'OperationError') return undefined
-        throw error
-      }
-    })
+    const key = this.#unwrap(wrappedKey, name)
+    try {
+      return decrypt(key, messageOf(sealed.subarray(MAGIC.length)), associatedData(name))
+    } finally {
+      zero(key)
+    }
   }
 
   #unwrap(wrapped: Uint8Array, name: ChunkName): Buffer {
-    const bytes = Buffer.from(wrapped)
-    const key = decrypt(
-      this.#wrappingKey,
-      {
-        nonce: bytes.subarray(0, NONCE_BYTES),
-        ciphertext: bytes.subarray(NONCE_BYTES, -TAG_BYTES),
-        tag: bytes.subarray(-TAG_BYTES),
-      },
-      associatedData(name),
-    )
+    const key = decrypt(this.#wrappingKey, messageOf(wrapped), associatedData(name))
     if (key !== undefined) return key
     throw new StoreError('STORE_CORRUPT', 'The key of an artifact chunk does not open. Restore a backup of the store.')
   }
@@ -113,6 +101,11 @@ function associatedData({ file, address }: ChunkName): Buffer {
   return Buffer.concat([MAGIC, file, address])
 }
 
-function algorithm(iv: Uint8Array, name: ChunkName): webcrypto.AesGcmParams {
-  return { name: 'AES-GCM', iv, additionalData: associatedData(name), tagLength: TAG_BYTES * 8 }
+function messageOf(bytes: Uint8Array): Encrypted {
+  const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return {
+    nonce: message.subarray(0, NONCE_BYTES),
+    ciphertext: message.subarray(NONCE_BYTES, -TAG_BYTES),
+    tag: message.subarray(-TAG_BYTES),
+  }
 }

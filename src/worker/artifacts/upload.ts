@@ -1,6 +1,6 @@
 /**
  * One put under way in the worker. Pieces come in order and are cut into chunks; each chunk is addressed and, when it is
- * new, sealed and written, two at a time. Groups of chunks are made durable and then recorded in one transaction, so
+ * new, sealed, written and synced, three at a time. Groups of chunks are made durable and then recorded in one transaction, so
  * that what a crash leaves is whole chunks of the beginning, or files that no row names.
  */
 import { StoreError } from '../../protocol/store-error.ts'
@@ -11,7 +11,7 @@ import type { ChunkRow, NewChunk, Part } from './chunk-rows.ts'
 import { ContentChunker } from './content-chunker.ts'
 
 const GROUP_BYTES = 8 * 1024 * 1024
-const MAX_CHUNKS_UNDER_WAY = 2
+const MAX_CHUNKS_UNDER_WAY = 3
 
 /** What of an upload is to be recorded in one transaction. */
 export interface ChunkGroup {
@@ -181,7 +181,7 @@ export class Upload {
     const known = await pin(address)
     if (known !== undefined && !known.isDamaged) return
     const file = group.newName()
-    const { parts, wrappedKey } = await cipher.seal(chunk, { file, address })
+    const { parts, wrappedKey } = cipher.seal(chunk, { file, address })
     unrecorded.add(file.toString('hex'))
     group.chunks.push({ address, file, wrappedKey, bytes: chunk.length })
     await files.write(file, parts)
