@@ -22,6 +22,7 @@ export const WORKLOAD_NAMES = [
   'skill-search',
   'series',
   'series-feed',
+  'artifact',
 ] as const
 export type WorkloadName = (typeof WORKLOAD_NAMES)[number]
 
@@ -130,6 +131,12 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
   'series-feed': {
     title: '20,000 ticks a second of four symbols beside 1,000 puts a second, and the same puts without them before',
     copies: 'ring',
+    contenders: ['holdfast'],
+    maxRounds: 3,
+  },
+  artifact: {
+    title:
+      '128 MiB of random content in memory as an artifact and back, beside AES-256-GCM of node:crypto and a plain write',
     contenders: ['holdfast'],
     maxRounds: 3,
   },

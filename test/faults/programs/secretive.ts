@@ -127,6 +127,19 @@ const sealed = await store.sql('select "_doc" from main.wallets')
 report('sealed', JSON.stringify(sealed).includes(privateKey) ? 'readable' : 'unreadable')
 report('wallet', JSON.stringify(await store.wallets.get(key)).includes(privateKey) ? 'readable' : 'unreadable')
 
+// An artifact's content, metadata and lineage, and what a deletion and a broken put leave.
+const content = Buffer.from(value.repeat(100_000))
+await store.artifacts.put(key, content, { metadata: { secret: value } })
+await store.artifacts.put(key, [content, content], {
+  metadata: { secret: value },
+  parents: [{ name: key, version: 1 }],
+})
+await store.artifacts.delete(key, 1)
+await expectError('an artifact of texts', () => store.artifacts.put(key, [content, value] as never))
+await expectError('metadata of a date', () =>
+  store.artifacts.put(key, content, { metadata: { [value]: new Date() as never } }),
+)
+await store.artifacts.get(key).bytes()
 await expectError('a series of other columns', () => store.series(key).append([{ ts: 1, other: value }]))
 await expectError('a point without a time', () => store.series(key).append([{ ts: value as never, note: value }]))
 await expectError('a price that is no number', () =>
