@@ -2,7 +2,7 @@
  * What happens to the bytes of a chunk: its address (HMAC-SHA-256, by which the same content is found again), and its
  * seal (AES-256-GCM, NIST SP 800-38D) under a random key of its own, so that it can be shredded by itself. The address
  * takes longest and is made on libuv's pool, through Web Crypto. Sealing is quick beside the copies that a hand-over to
- * the pool costs: half a millisecond a chunk on the worker's thread (docs/decisions/0018).
+ * the pool costs: half a millisecond a chunk on the worker's thread (docs/decisions/0019).
  *
  * A file is `HFA1`, nonce (12 bytes), ciphertext, tag (16 bytes). Name and address are associated data: a file opens
  * under no other name. In its row the key is wrapped, so that SQL, which anyone with the API can write, shows none.

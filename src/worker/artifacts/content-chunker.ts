@@ -2,7 +2,7 @@
  * Cuts content into chunks where its own bytes say so, so that two contents which share a part share its chunks: with the
  * gear hash of FastCDC (Xia et al., USENIX ATC 2016), and with its skipping of the least size, below which nothing is
  * hashed. The gear table is secret, one a store: who sees only the sizes of sealed chunks can't compare them with what
- * some known content would be cut into. Sizes, and why there is one mask and not two: docs/decisions/0018.
+ * some known content would be cut into. Sizes, and why there is one mask and not two: docs/decisions/0019.
  */
 import { createCipheriv } from 'node:crypto'
 
