@@ -32,6 +32,7 @@ export async function runDemo(
   listener: DemoListener,
 ): Promise<DemoResult> {
   const startedAt = performance.now()
+  const startedAtMs = Date.now()
   const workspace = await prepareWorkspace(dir)
   const data = await readRecordedMarkets(dataDir, share)
   await writeMarketData(workspace.market, data)
@@ -83,7 +84,7 @@ export async function runDemo(
 
   listener.onStep('Searching the files for what was written')
   const secrets = [walletKey, DEMO_PASSWORD, ...memory.secrets]
-  const values = writtenValues(state.documents, secrets)
+  const values = writtenValues(state.documents, secrets, startedAtMs)
   const dirs = [workspace.state, workspace.asKilled].filter((path) => existsSync(path))
   const search = await searchPlaintext(dirs, values, state.documents, secrets, workspace.inClear)
   await workspace.clear()
