@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isAlive } from '../process-alive.ts'
 import { FILE_MODE } from '../store-files.ts'
 
 const NOTE = /^\.blobs-held-(\d+)-[0-9a-f-]{36}$/
@@ -55,13 +56,4 @@ export async function areBlobsHeld(dir: string): Promise<boolean> {
     else await rm(path, { force: true })
   }
   return held
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }

@@ -12,6 +12,7 @@ import type { BackupRequest, BackupResult, BackupVerification } from '../../prot
 import { StoreError } from '../../protocol/store-error.ts'
 import { BLOBS_FOLDER } from '../artifacts/blob-files.ts'
 import { failpoint } from '../failpoint.ts'
+import { isAlive } from '../process-alive.ts'
 import { DIRECTORY_MODE } from '../store-files.ts'
 import {
   assertAuthentic,
@@ -263,13 +264,4 @@ async function checkFolder(dir: string): Promise<string> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { mode: DIRECTORY_MODE })
   return folder
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
