@@ -236,7 +236,10 @@ export class Committer {
   async close(): Promise<void> {
     await this.exclusively(async () => {
       await this.#statements.clear()
-      await this.#connection.close()
+      await this.#connection.close().catch((error: unknown) => {
+        // One that could not be replaced is closed already.
+        if (this.#damage === undefined) throw error
+      })
     })
   }
 

@@ -35,7 +35,7 @@ import { withKeyringLock } from './keyring-lock.ts'
 import { readDiskSpace } from './maintenance/disk-space.ts'
 import type { MaintenanceLock } from './maintenance-lock.ts'
 import { nativeCall } from './native-calls.ts'
-import { rekeySql } from './rekey-writer.ts'
+import { rekey } from './rekey-writer.ts'
 import { storeDatabases } from './store-files.ts'
 
 const OPERATION = 'rotation of the data key'
@@ -54,6 +54,8 @@ export interface KeyRotationOptions {
   readonly databaseKeys: DatabaseKeys
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly maintenanceLock: MaintenanceLock
+  /** Until the next read of archived trades. */
+  readonly closeYearlyReaders: () => Promise<void>
   /** Called when every file is under the new key, while the keyring still carries the one before. */
   readonly beforePromoted: () => Promise<void>
   /** Called when every file is under the new key: what was copied before is under another one. */
@@ -309,7 +311,14 @@ export class KeyRotation {
       : { connection: await databaseKeys.open(purpose, open), isMoved: databaseKeys.hasMoved(purpose) }
     const { connection } = opened
     try {
-      if (!opened.isMoved) await withSecret(this.#nextKey(purpose), (next) => connection.exec(rekeySql(next)))
+      if (!opened.isMoved) {
+        // One that reads a yearly file keeps the log beside it, and has the key from before.
+        await this.#options.closeYearlyReaders()
+        await withSecret(this.#nextKey(purpose), (next) => rekey(connection, next))
+        if (!isCopy) databaseKeys.markMoved(purpose)
+        await this.#options.closeYearlyReaders()
+      }
+      await queryOnce(connection, 'PRAGMA wal_checkpoint(TRUNCATE)')
     } finally {
       await connection.close()
     }

@@ -599,6 +599,7 @@ class Opening {
       databaseKeys,
       files,
       maintenanceLock,
+      closeYearlyReaders: () => tradeArchive.closeReaders(),
       beforePromoted: async () => archiver?.beforeDataKeyPromoted(),
       onDataKeyRotated: async () => {
         archiver?.onDataKeyRotated(deriveSubKey(keys.dataKey, keyring.storeId, 'backup-mac'))

@@ -50,7 +50,9 @@ export class SmallDisk {
   fill(keepBytes = 0): void {
     const file = openSync(this.#ballastPath, 'a')
     const block = Buffer.alloc(4_096, 1)
+    const large = Buffer.alloc(1_048_576, 1)
     try {
+      while (this.freeBytes > keepBytes + large.length) writeSync(file, large)
       while (this.freeBytes > keepBytes) writeSync(file, block)
     } catch (error) {
       if ((error as { code?: string }).code !== 'ENOSPC') throw error
