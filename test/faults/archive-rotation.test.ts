@@ -65,7 +65,8 @@ test('every moment before, within and after a rotation of the data key can be re
   expect(store.stats().workerRestarts).toBe(0)
   await store.close()
   const middle = within.filter((_, n) => n % Math.ceil(within.length / 5) === 0)
-  for (const written of [...before, ...middle, ...within.slice(-1), ...after]) await expectRestorable(root, written)
+  const chosen = new Set([...before, ...middle, ...within.slice(-1), ...after])
+  for (const written of chosen) await expectRestorable(root, written)
 })
 
 test('the archive goes on behind a rotation while it checkpoints and changes generations again', async () => {
