@@ -5,7 +5,8 @@ CREATE TABLE "_sessionCache" (
   "interval" TEXT NOT NULL,
   -- Its name, which tells nothing: 32 random hex digits.
   "file" TEXT NOT NULL UNIQUE,
-  "key" BLOB NOT NULL CHECK (length("key") = 32),
+  -- Wrapped.
+  "key" BLOB NOT NULL,
   -- What the file had on disk when this row was written; it may have more by now, never less.
   "generation" INTEGER NOT NULL,
   "records" INTEGER NOT NULL,

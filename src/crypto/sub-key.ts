@@ -20,6 +20,7 @@ export type SubKeyPurpose =
   | 'artifact-address'
   | 'artifact-gear'
   | 'artifact-wrap'
+  | 'session-cache-wrap'
 
 const KEY_BYTES = 32
 

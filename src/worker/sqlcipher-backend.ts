@@ -577,6 +577,7 @@ class Opening {
     const sessionCache = new SessionCache({
       dir,
       settings: this.#request.sessionCache,
+      wrappingKey: deriveSubKey(keys.sealingKey, keyring.storeId, 'session-cache-wrap'),
       readers: state.readers,
       committer: state.committer,
     })

@@ -18,6 +18,7 @@ const KNOWN_ANSWERS: Readonly<Record<SubKeyPurpose, string>> = {
   'artifact-address': '70cf7faf7a584c7e8994a4fc5afb45d4b84ae8fadea186d261688c10e43ff89e',
   'artifact-gear': '08243a88c76f41a5d1693dd55f242afc62db869e1c4252af6a4d1ab5b2ed4676',
   'artifact-wrap': 'e5f098513563953898417973cc260ddfc0ce172f21dd79a1e2493a23b1443f1b',
+  'session-cache-wrap': 'f98a65b8ba1cf4b7990fdbca67252920b90b97d555bcffa478329576a755533a',
 }
 const PURPOSES = Object.keys(KNOWN_ANSWERS) as SubKeyPurpose[]
 

@@ -10,6 +10,7 @@
 import { randomBytes, webcrypto } from 'node:crypto'
 import { decrypt, type Encrypted, encrypt, NONCE_BYTES, TAG_BYTES } from '../../crypto/aes-256-gcm.ts'
 import { deriveSubKey } from '../../crypto/sub-key.ts'
+import { unwrapBytes, wrapToBytes } from '../../crypto/wrapped-bytes.ts'
 import { withSecret, zero } from '../../crypto/zero.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 
@@ -65,10 +66,9 @@ export class ChunkCipher {
     const key = randomBytes(KEY_BYTES)
     try {
       const { nonce, ciphertext, tag } = encrypt(key, content, associatedData(name))
-      const wrapped = encrypt(this.#wrappingKey, key, associatedData(name))
       return {
         parts: [Buffer.concat([MAGIC, nonce]), ciphertext, tag],
-        wrappedKey: Buffer.concat([wrapped.nonce, wrapped.ciphertext, wrapped.tag]),
+        wrappedKey: wrapToBytes(key, this.#wrappingKey, associatedData(name)),
       }
     } finally {
       zero(key)
@@ -87,7 +87,7 @@ export class ChunkCipher {
   }
 
   #unwrap(wrapped: Uint8Array, name: ChunkName): Buffer {
-    const key = decrypt(this.#wrappingKey, messageOf(wrapped), associatedData(name))
+    const key = unwrapBytes(wrapped, this.#wrappingKey, associatedData(name))
     if (key !== undefined) return key
     throw new StoreError('STORE_CORRUPT', 'The key of an artifact chunk does not open. Restore a backup of the store.')
   }

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { transfer } from 'comlink'
+import { unwrapBytes, wrapToBytes } from '../../crypto/wrapped-bytes.ts'
 import { zero } from '../../crypto/zero.ts'
 import type {
   CacheAppendRequest,
@@ -49,6 +50,8 @@ export const SESSION_CACHE_METHODS = [
 export interface SessionCacheOptions {
   readonly dir: string
   readonly settings: SessionCacheSettings
+  /** Of the keys of files, so that SQL, which anyone with the API can write, shows none. Zeroed at the end. */
+  readonly wrappingKey: Buffer
   readonly readers: ReadPool
   /** Null for a store that is only read. */
   readonly committer: Committer | null
@@ -90,6 +93,7 @@ interface Entry {
 export class SessionCache implements SessionCacheMethods {
   readonly #dir: string
   readonly #settings: SessionCacheSettings
+  readonly #wrappingKey: Buffer
   readonly #readers: ReadPool
   readonly #committer: Committer | null
   readonly #folder: CacheFolder
@@ -100,9 +104,10 @@ export class SessionCache implements SessionCacheMethods {
   #vouching: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor({ dir, settings, readers, committer }: SessionCacheOptions) {
+  constructor({ dir, settings, wrappingKey, readers, committer }: SessionCacheOptions) {
     this.#dir = dir
     this.#settings = settings
+    this.#wrappingKey = wrappingKey
     this.#readers = readers
     this.#committer = committer
     this.#folder = new CacheFolder(dir)
@@ -167,6 +172,7 @@ export class SessionCache implements SessionCacheMethods {
     await this.#vouch().catch(() => undefined)
     for (const { state } of this.#entries.values()) zero(state?.key)
     this.#entries.clear()
+    zero(this.#wrappingKey)
   }
 
   async #append(entry: Entry, bars: CachedColumns): Promise<void> {
@@ -261,7 +267,13 @@ export class SessionCache implements SessionCacheMethods {
           connection,
           `INSERT INTO "_sessionCache" ("symbol", "interval", "file", "key", "generation", "records", "checksum", "bytes", "rows", "lastTs", "updatedAt")
            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          [key.symbol, key.interval, file, fileKey, ...vouchedValues(state)],
+          [
+            key.symbol,
+            key.interval,
+            file,
+            wrapToBytes(fileKey, this.#wrappingKey, Buffer.from(file, 'hex')),
+            ...vouchedValues(state),
+          ],
         )
       })
     } catch (error) {
@@ -314,7 +326,7 @@ export class SessionCache implements SessionCacheMethods {
   async #openRow(key: CacheKey): Promise<OpenedFile | undefined> {
     const [row] = await this.#rowOf(key)
     if (row === undefined) return undefined
-    const fileKey = Buffer.from(row.key as Uint8Array)
+    const fileKey = this.#keyIn(row)
     try {
       return await this.#openFile(key, { file: String(row.file), key: fileKey, ...vouchedBy(row) })
     } catch (error) {
@@ -344,7 +356,7 @@ export class SessionCache implements SessionCacheMethods {
   async #load(entry: Entry): Promise<FileState | undefined> {
     const [row] = await this.#rowOf(entry.key)
     if (row === undefined) return undefined
-    const state = { file: String(row.file), key: Buffer.from(row.key as Uint8Array), ...vouchedBy(row) }
+    const state = { file: String(row.file), key: this.#keyIn(row), ...vouchedBy(row) }
     if (!(await this.#folder.exists())) {
       await this.#clear(entry)
       return undefined
@@ -411,6 +423,15 @@ export class SessionCache implements SessionCacheMethods {
       this.#swept = undefined
     })
     return this.#swept
+  }
+
+  #keyIn({ key, file }: Row): Buffer {
+    const opened = unwrapBytes(key as Uint8Array, this.#wrappingKey, Buffer.from(String(file), 'hex'))
+    if (opened !== undefined) return opened
+    throw new StoreError(
+      'STORE_CORRUPT',
+      'The key of a session cache file does not open. Restore a backup of the store.',
+    )
   }
 
   async #rowOf({ symbol, interval }: CacheKey): Promise<Row[]> {
