@@ -123,6 +123,7 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
   'skill-search': {
     title: '2,000 searches one after the other over 10,000 skills of 120 words: words, phrases, prefixes, filters',
     contenders: ['holdfast', 'bs3mc'],
+    maxRounds: 3,
   },
   series: {
     title: 'real one-minute bars as columns: appended until durable, a million read, resampled to hours, the last 200',
