@@ -125,12 +125,12 @@ function decodeScaled(reader: ByteReader, count: number, into: Float64Array, at:
   if (scale > MAX_SCALE) throw new DamagedColumnError('unknown scale')
   const exceptions = reader.varint()
   if (exceptions > count || exceptions * 9 > reader.remaining) throw new DamagedColumnError('it ends early')
-  const positions: number[] = []
+  const positions = new Uint32Array(exceptions)
   let position = 0
   for (let i = 0; i < exceptions; i += 1) {
     position += reader.varint()
     if (position >= count) throw new DamagedColumnError('an exception lies behind its end')
-    positions.push(position)
+    positions[i] = position
   }
   const exact = reader.bytes(exceptions * 8)
   readIntegers(reader, count, into, at)
@@ -138,9 +138,13 @@ function decodeScaled(reader: ByteReader, count: number, into: Float64Array, at:
     const power = POWERS_OF_TEN[scale] as number
     for (let i = at; i < at + count; i += 1) into[i] = (into[i] as number) / power
   }
-  const target = bytesOf(into)
+  // Word by word: a NaN that passes through a double may change its payload.
+  const view = new DataView(exact.buffer, exact.byteOffset, exact.byteLength)
+  const words = new Uint32Array(into.buffer, into.byteOffset, into.length * 2)
   for (let i = 0; i < exceptions; i += 1) {
-    target.set(exact.subarray(i * 8, i * 8 + 8), (at + (positions[i] as number)) * 8)
+    const target = (at + (positions[i] as number)) * 2
+    words[target] = view.getUint32(i * 8, true)
+    words[target + 1] = view.getUint32(i * 8 + 4, true)
   }
 }
 
