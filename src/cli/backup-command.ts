@@ -13,6 +13,7 @@ import { byteSize } from './byte-size.ts'
 import { counted } from './counted.ts'
 import { EXIT } from './exit-codes.ts'
 import { withReader } from './open-session-store.ts'
+import { readPasswordFile } from './password-file.ts'
 import { Progress } from './progress.ts'
 import type { Session } from './session.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -62,7 +63,7 @@ Examples:
     })
   backup
     .command('verify')
-    .description('read every byte of a backup; with a password in the environment also prove whose it is')
+    .description('read every byte of a backup; with a password in the environment or a file also prove whose it is')
     .requiredOption('--from <place>', 'a folder or a .tar')
     .option('--id <id>', 'default: the newest')
     .action(async (options: FromOptions) => await verify(session(), options))
@@ -135,18 +136,31 @@ async function list({ terminal }: Session, { from }: FromOptions): Promise<numbe
   return damaged.length === 0 ? EXIT.ok : EXIT.corrupt
 }
 
-async function verify({ terminal }: Session, { from, id }: FromOptions): Promise<void> {
+async function verify(session: Session, { from, id }: FromOptions): Promise<void> {
+  const { terminal } = session
   const progress = new Progress('bytes', terminal)
-  const password = process.env.HOLDFAST_PASSWORD
+  const password = await passwordAtHand(session)
   const result = await verifyBackup({
     from,
     onProgress: counting(progress),
     ...(id === undefined ? {} : { id }),
     ...(password ? { password } : {}),
-  }).finally(() => progress.end())
+  }).finally(() => {
+    progress.end()
+    password?.fill(0)
+  })
   if (terminal.isJson) return await terminal.writeJson(result)
   const authenticity = result.isAuthenticated ? 'and made by this store' : 'not authenticated (no password given)'
   await terminal.writeLine(`Backup ${result.id} is whole, ${authenticity}: ${momentOf(result)}.`)
+}
+
+/** Nobody is asked for one: without it the hashes are checked all the same. */
+async function passwordAtHand({ options }: Session): Promise<Uint8Array | undefined> {
+  if (options.passwordFile !== undefined) return await readPasswordFile(options.passwordFile, '--password-file')
+  const given = process.env.HOLDFAST_PASSWORD
+  if (given) return new TextEncoder().encode(given)
+  const file = process.env.HOLDFAST_PASSWORD_FILE
+  return file ? await readPasswordFile(file, 'HOLDFAST_PASSWORD_FILE') : undefined
 }
 
 async function prune({ terminal }: Session, from: string, keep: KeepOptions): Promise<void> {

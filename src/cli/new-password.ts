@@ -1,8 +1,8 @@
 /** The password that is to be, from its own two variables or the terminal; never from an argument. */
-import { readFile } from 'node:fs/promises'
 import { StoreError } from '../index.ts'
 import { HiddenPrompt } from './hidden-prompt.ts'
 import { askTwice } from './password.ts'
+import { readPasswordFile } from './password-file.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -16,7 +16,7 @@ export async function findNewPassword(session: Session): Promise<Uint8Array> {
   delete process.env.HOLDFAST_NEW_PASSWORD
   if (given) return new TextEncoder().encode(given)
   const file = process.env.HOLDFAST_NEW_PASSWORD_FILE
-  if (file) return await fromFile(file)
+  if (file) return await readPasswordFile(file, 'HOLDFAST_NEW_PASSWORD_FILE')
   const prompt = HiddenPrompt.open(session.interruption)
   if (prompt === undefined) {
     throw new StoreError(
@@ -29,23 +29,4 @@ export async function findNewPassword(session: Session): Promise<Uint8Array> {
   } finally {
     prompt.close()
   }
-}
-
-/** One line break at its end is not part of it, as in `HOLDFAST_PASSWORD_FILE`. */
-async function fromFile(path: string): Promise<Uint8Array> {
-  let bytes: Buffer
-  try {
-    bytes = await readFile(path)
-  } catch (cause) {
-    throw new StoreError('PASSWORD_MISSING', `The file ${path} can't be read. Check HOLDFAST_NEW_PASSWORD_FILE.`, {
-      details: { path },
-      cause,
-    })
-  }
-  let end = bytes.length
-  if (bytes[end - 1] === 0x0a) end -= 1
-  if (bytes[end - 1] === 0x0d) end -= 1
-  const password = Uint8Array.from(bytes.subarray(0, end))
-  bytes.fill(0)
-  return password
 }

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { holdfast, PASSWORD } from './run-command.ts'
+import { holdfast, PASSWORD, runCommand } from './run-command.ts'
 import { makeStore, order, temporaryDirectory } from './test-store.ts'
 
 const dir = await makeStore(async (store) => {
@@ -30,6 +30,21 @@ test('backs up, lists, verifies, prunes and restores', async () => {
   const got = await holdfast('get', 'orders', order(0).id, '--dir', join(root, 'restored'), '--json')
   expect(JSON.parse(got.stdout)).toEqual(order(0))
   expect((await holdfast('restore', '--from', place, '--dir', join(root, 'restored'))).exitCode).toBe(10)
+})
+
+test('a backup is proven with a password file as with a password, and read without one', async () => {
+  const place = join(temporaryDirectory(), 'backups')
+  await holdfast('backup', '--dir', dir, '--to', place)
+  const passwordFile = join(temporaryDirectory(), 'password.txt')
+  writeFileSync(passwordFile, `${PASSWORD}\n`)
+  const verify = async (args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) =>
+    await runCommand({ args: ['backup', 'verify', '--from', place, ...args], password: null, env })
+  expect((await verify([], { HOLDFAST_PASSWORD_FILE: passwordFile })).stdout).toContain('made by this store')
+  expect((await verify(['--password-file', passwordFile])).stdout).toContain('made by this store')
+  expect((await verify()).stdout).toContain('not authenticated')
+  writeFileSync(passwordFile, 'another horse, another battery, another staple')
+  expect((await verify(['--password-file', passwordFile])).exitCode).toBe(5)
+  expect((await verify(['--password-file', `${passwordFile}.gone`])).exitCode).toBe(5)
 })
 
 test('says what is missing by its exit code', async () => {
