@@ -21,7 +21,7 @@ import {
 } from './window-reader.ts'
 
 /** Fewer cost less as rows; measured in docs/decisions/0017-series-storage.md. */
-export const DIRECT_BLOCK_POINTS = 256
+export const DIRECT_BLOCK_POINTS = 128
 const OVERLAP_BLOCKS = 2
 
 export interface NewRow {
