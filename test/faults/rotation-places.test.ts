@@ -71,7 +71,7 @@ test('a worker that dies after a change of the password is replaced, and the new
 test.skipIf(!canMount)(
   `a disk that fills while the data key is rotated leaves a store that works, and can be rotated later (${canMount ? 'tmpfs' : WITHOUT_MOUNT})`,
   async () => {
-    const disk = new SmallDisk(96 * MIB)
+    const disk = new SmallDisk(128 * MIB)
     const dir = join(disk.dir, 'store')
     const store = await openStore({ dir, password: PASSWORD, kdf: KDF })
     try {
