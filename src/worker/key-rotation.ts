@@ -84,6 +84,7 @@ export class KeyRotation {
   #running: Running | null = null
   #current: Promise<unknown> = Promise.resolve()
   #isEnding = false
+  #begun = 0
 
   constructor(options: KeyRotationOptions) {
     this.#options = options
@@ -124,6 +125,16 @@ export class KeyRotation {
     this.#exclusively('holdfast', null).catch(() => undefined)
   }
 
+  /** How many were begun, for who has to know whether one was in between. */
+  get begun(): number {
+    return this.#begun
+  }
+
+  /** Resolves when none is under way. */
+  async settled(): Promise<void> {
+    await this.#current
+  }
+
   /** Ends what is under way behind the file at hand: the next owner goes on. The keys must not be zeroed before. */
   async end(): Promise<void> {
     this.#isEnding = true
@@ -132,6 +143,7 @@ export class KeyRotation {
 
   async #exclusively(actor: string, secret: Uint8Array | null): Promise<RotateDataKeyResult> {
     return await this.#options.maintenanceLock.exclusiveOperation(OPERATION, async () => {
+      this.#begun += 1
       const rotated = this.#rotate(actor, secret)
       this.#current = rotated.catch(() => undefined)
       try {

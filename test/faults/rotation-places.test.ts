@@ -103,3 +103,19 @@ test.skipIf(!canMount)(
     await reopened.close()
   },
 )
+
+test('a check that is asked for while the data key is rotated takes no page for damaged', async () => {
+  const dir = join(temporaryDirectory(), 'store')
+  const store = await openStore({ dir, password: PASSWORD, kdf: KDF })
+  try {
+    await Promise.all(Array.from({ length: 4_000 }, (_, n) => store.kv.set(`k-${n}`, 'x'.repeat(1_000))))
+    const rotating = store.rotateDataKey()
+    const checks = [store.check(), store.check()]
+    await rotating
+    for (const findings of await Promise.all(checks)) {
+      expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
+    }
+  } finally {
+    await store.close()
+  }
+})
