@@ -31,7 +31,7 @@ import { openKeyedDatabase } from './keyed-database.ts'
 import { withKeyringLock } from './keyring-lock.ts'
 import { nativeCall } from './native-calls.ts'
 import { notFound } from './store-directory.ts'
-import { storeDatabases } from './store-files.ts'
+import { type StoreDatabase, storeDatabases } from './store-files.ts'
 
 const BUSY_TIMEOUT_MS = 10_000
 
@@ -173,8 +173,17 @@ async function verify(
   }
   const [state] = await storeDatabases(dir)
   if (state === undefined) return
-  const connection = await new DatabaseKeys(keys, written.storeId).open(state.keyPurpose, (key) =>
-    openKeyedDatabase(driver, state.path, {
+  await assertOpens(driver, new DatabaseKeys(keys, written.storeId), state)
+}
+
+/** Opens a database under its key, to see that it does. */
+async function assertOpens(
+  driver: Driver,
+  databaseKeys: DatabaseKeys,
+  { path, keyPurpose }: StoreDatabase,
+): Promise<void> {
+  const connection = await databaseKeys.open(keyPurpose, (key) =>
+    openKeyedDatabase(driver, path, {
       key,
       mode: 'read-only',
       role: 'reader',
@@ -209,17 +218,9 @@ async function note(
 async function rawKeys(driver: Driver, dir: string, storeId: string, keys: StoreKeys): Promise<RawDatabaseKey[]> {
   const databaseKeys = new DatabaseKeys(keys, storeId)
   const exported: RawDatabaseKey[] = []
-  for (const { path, relativePath, keyPurpose } of await storeDatabases(dir)) {
-    const connection = await databaseKeys.open(keyPurpose, (key) =>
-      openKeyedDatabase(driver, path, {
-        key,
-        mode: 'read-only',
-        role: 'reader',
-        durability: 'full',
-        busyTimeoutMs: BUSY_TIMEOUT_MS,
-      }),
-    )
-    await connection.close()
+  for (const database of await storeDatabases(dir)) {
+    const { relativePath, keyPurpose } = database
+    await assertOpens(driver, databaseKeys, database)
     const key = await withSecret(databaseKeys.keyOf(keyPurpose), (each) => each.toString('hex'))
     exported.push({ file: relativePath, key })
   }

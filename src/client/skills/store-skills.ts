@@ -381,29 +381,7 @@ function distinctTags(tags: readonly string[]): string[] {
 }
 
 function versionOf({ dependencies, ...version }: SkillVersionWire): SkillVersion {
-  const {
-    name,
-    version: number,
-    isCurrent,
-    kind,
-    description,
-    tags,
-    note,
-    savedAt,
-    contentBytes,
-  } = version as Omit<SkillVersionWire, 'dependencies'>
-  return {
-    name,
-    version: number,
-    isCurrent,
-    kind,
-    description,
-    tags,
-    note,
-    savedAt,
-    contentBytes,
-    dependencies: dependencies.map(dependencyOf),
-  }
+  return { ...version, dependencies: dependencies.map(dependencyOf) }
 }
 
 function dependencyOf({ name, version }: SkillDependencyWire): SkillDependency {

@@ -8,9 +8,9 @@
  * under no other name. In its row the key is wrapped, so that SQL, which anyone with the API can write, shows none.
  */
 import { randomBytes, webcrypto } from 'node:crypto'
-import { decrypt, type Encrypted, encrypt, NONCE_BYTES, TAG_BYTES } from '../../crypto/aes-256-gcm.ts'
+import { encrypt, NONCE_BYTES, TAG_BYTES } from '../../crypto/aes-256-gcm.ts'
+import { openBytes, sealBytes } from '../../crypto/sealed-bytes.ts'
 import { deriveSubKey } from '../../crypto/sub-key.ts'
-import { unwrapBytes, wrapToBytes } from '../../crypto/wrapped-bytes.ts'
 import { withSecret, zero } from '../../crypto/zero.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 
@@ -68,7 +68,7 @@ export class ChunkCipher {
       const { nonce, ciphertext, tag } = encrypt(key, content, associatedData(name))
       return {
         parts: [Buffer.concat([MAGIC, nonce]), ciphertext, tag],
-        wrappedKey: wrapToBytes(key, this.#wrappingKey, associatedData(name)),
+        wrappedKey: sealBytes(key, this.#wrappingKey, associatedData(name)),
       }
     } finally {
       zero(key)
@@ -80,14 +80,14 @@ export class ChunkCipher {
     if (sealed.length < SEAL_BYTES || !MAGIC.equals(sealed.subarray(0, MAGIC.length))) return undefined
     const key = this.#unwrap(wrappedKey, name)
     try {
-      return decrypt(key, messageOf(sealed.subarray(MAGIC.length)), associatedData(name))
+      return openBytes(sealed.subarray(MAGIC.length), key, associatedData(name))
     } finally {
       zero(key)
     }
   }
 
   #unwrap(wrapped: Uint8Array, name: ChunkName): Buffer {
-    const key = unwrapBytes(wrapped, this.#wrappingKey, associatedData(name))
+    const key = openBytes(wrapped, this.#wrappingKey, associatedData(name))
     if (key !== undefined) return key
     throw new StoreError('STORE_CORRUPT', 'The key of an artifact chunk does not open. Restore a backup of the store.')
   }
@@ -99,13 +99,4 @@ export class ChunkCipher {
 
 function associatedData({ file, address }: ChunkName): Buffer {
   return Buffer.concat([MAGIC, file, address])
-}
-
-function messageOf(bytes: Uint8Array): Encrypted {
-  const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  return {
-    nonce: message.subarray(0, NONCE_BYTES),
-    ciphertext: message.subarray(NONCE_BYTES, -TAG_BYTES),
-    tag: message.subarray(-TAG_BYTES),
-  }
 }

@@ -6,6 +6,7 @@ import type { ColumnAggregate, SeriesAggregate, SeriesSpan } from '../../protoco
 import { type ColumnStats, readStats, statsOf } from './block.ts'
 import { PointBuffer } from './point-buffer.ts'
 import {
+  blocksWithRows,
   decodeWindow,
   type RunQuery,
   readWindow,
@@ -43,18 +44,13 @@ export async function aggregateSeries(
   while (from !== null) {
     const within: SeriesSpan = { from, to: span.to }
     const window = await readWindow(query, series.id, { ...within, maxBlocks: AGGREGATED_BLOCKS, data: 'partial' })
-    let row = 0
-    for (const block of window.blocks) {
-      const firstRow = row
-      while (row < window.rows.length && (window.rows[row]?.ts as number) <= block.toTs) row += 1
-      const rows = window.rows.slice(firstRow, row)
-      if (block.data === null) {
-        if (rows.length > 0) decode({ blocks: [], rows, until: null }, within)
-        see(block.count, block.fromTs, block.toTs)
-        for (const [target, column] of selection.indexes.entries()) totals[target]?.add(readStats(block.stats, column))
-      } else decode({ blocks: [block], rows, until: window.until }, within)
+    for (const { block, rows } of blocksWithRows(window)) {
+      if (block !== null && block.data !== null) decode({ blocks: [block], rows, until: window.until }, within)
+      else if (rows.length > 0) decode({ blocks: [], rows, until: null }, within)
+      if (block === null || block.data !== null) continue
+      see(block.count, block.fromTs, block.toTs)
+      for (const [target, column] of selection.indexes.entries()) totals[target]?.add(readStats(block.stats, column))
     }
-    decode({ blocks: [], rows: window.rows.slice(row), until: null }, within)
     from = window.until
   }
   return { count, firstTs, lastTs, columns: columnsOf(selection, totals) }

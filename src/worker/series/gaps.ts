@@ -3,6 +3,7 @@ import type { SeriesGap, SeriesSpan } from '../../protocol/series.ts'
 import { type BucketSpec, bucketStart, nextBucket } from '../../schema/interval.ts'
 import { PointBuffer } from './point-buffer.ts'
 import {
+  blocksWithRows,
   decodeWindow,
   nextUp,
   type RunQuery,
@@ -47,22 +48,16 @@ export async function findGaps(
   while (from !== null && gaps.length < maxGaps) {
     const within: SeriesSpan = { from, to: span.to }
     const window = await readWindow(query, series.id, { ...within, maxBlocks: LOOKED_AT_BLOCKS, data: 'partial' })
-    let row = 0
-    for (const block of window.blocks) {
-      const firstRow = row
-      while (row < window.rows.length && (window.rows[row]?.ts as number) <= block.toTs) row += 1
-      const rows = window.rows.slice(firstRow, row)
-      if (block.data !== null) walk({ blocks: [block], rows, until: window.until }, within)
+    for (const { block, rows } of blocksWithRows(window)) {
+      if (block !== null && block.data !== null) walk({ blocks: [block], rows, until: window.until }, within)
+      else walk({ blocks: [], rows, until: null }, within)
+      if (block === null || block.data !== null) continue
+      if (block.maxStep > evenStep) await walkAll({ from: block.fromTs, to: nextUp(block.toTs) })
       else {
-        walk({ blocks: [], rows, until: null }, within)
-        if (block.maxStep > evenStep) await walkAll({ from: block.fromTs, to: nextUp(block.toTs) })
-        else {
-          step(block.fromTs)
-          last = block.toTs
-        }
+        step(block.fromTs)
+        last = block.toTs
       }
     }
-    walk({ blocks: [], rows: window.rows.slice(row), until: null }, within)
     from = window.until
   }
   return gaps.slice(0, maxGaps)

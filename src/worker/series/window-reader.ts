@@ -123,6 +123,20 @@ export async function* readWindows(
   }
 }
 
+/** Each block of a window with the rows that lie before its end and behind the one before; then the rows behind all blocks. */
+export function* blocksWithRows({
+  blocks,
+  rows,
+}: Window): Generator<{ readonly block: StoredBlock | null; readonly rows: readonly StoredRow[] }> {
+  let row = 0
+  for (const block of blocks) {
+    const first = row
+    while (row < rows.length && (rows[row]?.ts as number) <= block.toTs) row += 1
+    yield { block, rows: rows.slice(first, row) }
+  }
+  yield { block: null, rows: rows.slice(row) }
+}
+
 /** The columns of a result: which of those of the series, and where they are. */
 export class Selection {
   readonly columns: readonly SeriesColumn[]

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { transfer } from 'comlink'
-import { unwrapBytes, wrapToBytes } from '../../crypto/wrapped-bytes.ts'
+import { openBytes, sealBytes } from '../../crypto/sealed-bytes.ts'
 import { zero } from '../../crypto/zero.ts'
 import type {
   CacheAppendRequest,
@@ -271,7 +271,7 @@ export class SessionCache implements SessionCacheMethods {
             key.symbol,
             key.interval,
             file,
-            wrapToBytes(fileKey, this.#wrappingKey, Buffer.from(file, 'hex')),
+            sealBytes(fileKey, this.#wrappingKey, Buffer.from(file, 'hex')),
             ...vouchedValues(state),
           ],
         )
@@ -426,7 +426,7 @@ export class SessionCache implements SessionCacheMethods {
   }
 
   #keyIn({ key, file }: Row): Buffer {
-    const opened = unwrapBytes(key as Uint8Array, this.#wrappingKey, Buffer.from(String(file), 'hex'))
+    const opened = openBytes(key as Uint8Array, this.#wrappingKey, Buffer.from(String(file), 'hex'))
     if (opened !== undefined) return opened
     throw new StoreError(
       'STORE_CORRUPT',
