@@ -28,6 +28,9 @@ await build({
   format: 'esm',
   target: 'node20.19',
   external: ['@aws-sdk/client-s3', '@journeyapps/sqlcipher', 'argon2', 'comlink'],
+  // Names stay, for whoever reads a stack.
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: 'eof',
   plugins: [onlyEnglish],
   logLevel: 'warning',

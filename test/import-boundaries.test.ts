@@ -183,6 +183,13 @@ function packageEntries(): string[] {
     .map((target) => target.replace(/^\.\/dist\//, '').replace(/\.js$/, '.ts'))
 }
 
+test("what the worker loads imports zod as a namespace, so that the bundle leaves out what it doesn't use", () => {
+  const wholesale = files
+    .filter((file) => ['schema', 'protocol', 'crypto', 'worker'].includes(roomOf(file)))
+    .filter((file) => /^import (?!type|\* as z ).*from 'zod'/m.test(readFileSync(join(SRC, file), 'utf8')))
+  expect(wholesale).toEqual([])
+})
+
 test('the worker is named by its URL alone, in one place', () => {
   const mentions = files.filter(
     (file) => roomOf(file) === 'client' && /['"`][^'"`]*\/worker\//.test(readFileSync(join(SRC, file), 'utf8')),

@@ -1,5 +1,5 @@
 /** What exchanges send of an order book: whole snapshots, and changes of single levels with the ids that chain them. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 const MAX_LEVELS = 100_000
 

@@ -2,7 +2,7 @@
  * A collection is described once, here: its zod schema gives the TypeScript types and the validation on the main
  * thread, its plain-data `CollectionSpec` gives the table, the indexes and the constraints in the worker.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { StoreError } from '../protocol/store-error.ts'
 import type { DatabaseFile } from './database-file.ts'
 import type { DeepReadonly } from './json.ts'

@@ -2,7 +2,7 @@
  * Queries over indexed fields: the same shape on both sides of the thread boundary, validated once on the client and
  * turned into SQL (cold collections) or into a predicate (hot ones). Both follow SQLite's comparison rules.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { AnyCollection, DocumentOf, IndexedFieldOf } from './define-collection.ts'
 
 const scalar = z.union([z.string(), z.number(), z.boolean()])

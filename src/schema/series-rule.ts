@@ -1,5 +1,5 @@
 /** How long points of series are kept, and as which longer bars they live on: "keep 1m for 45 days, 1h for ever". */
-import { z } from 'zod'
+import * as z from 'zod'
 import { fits, parseInterval } from './interval.ts'
 
 const MAX_ROWS = 10_000_000

@@ -1,5 +1,5 @@
 /** Who trades, and with which wallets. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { timestampMs } from '../decimal.ts'
 import { defineCollection } from '../define-collection.ts'
 

@@ -1,5 +1,5 @@
 /** What a bot records about its own work. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { decimal, timestampMs } from '../decimal.ts'
 import { defineCollection } from '../define-collection.ts'
 

@@ -1,5 +1,5 @@
 /** Small state a program reads all the time: anything under a key, preferences, and configuration or feature flags. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { defineCollection } from '../define-collection.ts'
 
 const key = z.string().min(1).max(512)

@@ -1,5 +1,5 @@
 /** The trading core: what a bot holds, what it asked for, what it got, and what came of it. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { decimal, timestampMs } from '../decimal.ts'
 import { defineCollection } from '../define-collection.ts'
 

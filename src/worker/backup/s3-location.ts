@@ -1,5 +1,5 @@
 /** What `s3://bucket/prefix?…` means. Credentials never belong into it: a location is printed, logged and audited. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { StoreError } from '../../protocol/store-error.ts'
 
 const BUCKET = /^[a-z0-9][a-z0-9._-]{1,62}$/i

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { StoreError } from '../../protocol/store-error.ts'
 import type { PutCondition, S3Bucket, S3Lease } from './s3-bucket.ts'
 
