@@ -3,12 +3,10 @@ import { DamagedColumnError } from './damaged-column.ts'
 /** Reads what `ByteWriter` wrote; every step is checked against the end of the bytes. */
 export class ByteReader {
   readonly #bytes: Uint8Array
-  readonly #view: DataView
   #at = 0
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   get position(): number {
@@ -27,16 +25,17 @@ export class ByteReader {
   }
 
   u32(): number {
-    if (this.remaining < 4) throw new DamagedColumnError('it ends early')
-    const value = this.#view.getUint32(this.#at, true)
-    this.#at += 4
-    return value
+    let value = 0
+    for (let shift = 0; shift < 32; shift += 8) value |= this.u8() << shift
+    return value >>> 0
   }
 
   varint(): number {
-    let value = 0
-    let factor = 1
-    for (let read = 0; read < 8; read += 1) {
+    const first = this.u8()
+    if (first < 0x80) return first
+    let value = first & 0x7f
+    let factor = 0x80
+    for (let read = 1; read < 8; read += 1) {
       const byte = this.u8()
       value += (byte & 0x7f) * factor
       if (byte < 0x80) {
@@ -50,6 +49,7 @@ export class ByteReader {
 
   signedVarint(): number {
     const value = this.varint()
+    if (value < 0x80) return value & 1 ? -(value + 1) >> 1 : value >> 1
     return value % 2 === 1 ? -(value + 1) / 2 : value / 2
   }
 

@@ -120,12 +120,14 @@ function encodeScaled(values: Float64Array): Uint8Array | undefined {
   return out.finish()
 }
 
+const NONE = new Uint32Array(0)
+
 function decodeScaled(reader: ByteReader, count: number, into: Float64Array, at: number): void {
   const scale = reader.u8()
   if (scale > MAX_SCALE) throw new DamagedColumnError('unknown scale')
   const exceptions = reader.varint()
   if (exceptions > count || exceptions * 9 > reader.remaining) throw new DamagedColumnError('it ends early')
-  const positions = new Uint32Array(exceptions)
+  const positions = exceptions === 0 ? NONE : new Uint32Array(exceptions)
   let position = 0
   for (let i = 0; i < exceptions; i += 1) {
     position += reader.varint()
@@ -138,6 +140,7 @@ function decodeScaled(reader: ByteReader, count: number, into: Float64Array, at:
     const power = POWERS_OF_TEN[scale] as number
     for (let i = at; i < at + count; i += 1) into[i] = (into[i] as number) / power
   }
+  if (exceptions === 0) return
   // Word by word: a NaN that passes through a double may change its payload.
   const view = new DataView(exact.buffer, exact.byteOffset, exact.byteLength)
   const words = new Uint32Array(into.buffer, into.byteOffset, into.length * 2)

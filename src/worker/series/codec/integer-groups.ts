@@ -15,8 +15,18 @@ import { DamagedColumnError } from './damaged-column.ts'
 export const INTEGER_BOUND = 2 ** 51
 const TWO_32 = 0x1_0000_0000
 
-const lows = new Uint32Array(GROUP_SIZE)
-const highs = new Uint32Array(GROUP_SIZE)
+const packedLows = new Uint32Array(GROUP_SIZE)
+const packedHighs = new Uint32Array(GROUP_SIZE)
+
+/** Kept from column to column: making such arrays takes as long as filling them. */
+const lows = new Int32Array(GROUP_SIZE)
+const highs = new Int32Array(GROUP_SIZE)
+const KEPT_GROUPS = 64
+const SLACK_BYTES = 8
+const keptMinima = new Float64Array(KEPT_GROUPS)
+const keptWidths = new Uint8Array(KEPT_GROUPS)
+const keptBytes = new Uint8Array(packedBytes(KEPT_GROUPS * GROUP_SIZE, MAX_WIDTH) + SLACK_BYTES)
+const keptWords = new DataView(keptBytes.buffer)
 
 interface Plan {
   readonly order: number
@@ -113,16 +123,16 @@ function packGroup(
   at: number,
 ): number {
   if (width <= 32) {
-    for (let i = 0; i < count; i += 1) lows[i] = (residuals[start + i] as number) - min
-    return pack(lows, count, width, into, at)
+    for (let i = 0; i < count; i += 1) packedLows[i] = (residuals[start + i] as number) - min
+    return pack(packedLows, count, width, into, at)
   }
   for (let i = 0; i < count; i += 1) {
     const value = (residuals[start + i] as number) - min
     const high = Math.floor(value / TWO_32)
-    highs[i] = high
-    lows[i] = value - high * TWO_32
+    packedHighs[i] = high
+    packedLows[i] = value - high * TWO_32
   }
-  return pack(highs, count, width - 32, into, pack(lows, count, 32, into, at))
+  return pack(packedHighs, count, width - 32, into, pack(packedLows, count, 32, into, at))
 }
 
 /** Fills `into[at .. at + count)`. */
@@ -134,8 +144,8 @@ export function readIntegers(reader: ByteReader, count: number, into: Float64Arr
   const residuals = count - order
   const groups = Math.ceil(residuals / GROUP_SIZE)
   if (groups * 2 > reader.remaining) throw new DamagedColumnError('it ends early')
-  const minima = new Float64Array(groups)
-  const widths = new Uint8Array(groups)
+  const minima = groups <= KEPT_GROUPS ? keptMinima : new Float64Array(groups)
+  const widths = groups <= KEPT_GROUPS ? keptWidths : new Uint8Array(groups)
   let wordBytes = 0
   for (let group = 0; group < groups; group += 1) {
     minima[group] = reader.signedVarint()
@@ -144,12 +154,11 @@ export function readIntegers(reader: ByteReader, count: number, into: Float64Arr
     widths[group] = width
     wordBytes += packedBytes(Math.min(GROUP_SIZE, residuals - group * GROUP_SIZE), width)
   }
-  const words = reader.bytes(wordBytes)
-  const view = new DataView(words.buffer, words.byteOffset, words.byteLength)
+  const words = wordsOf(reader.bytes(wordBytes))
   let position = 0
+  let target = at
   let value = first
   let step = firstStep
-  let target = at
   if (order > 0) into[target++] = value
   if (order > 1) {
     value += step
@@ -159,28 +168,103 @@ export function readIntegers(reader: ByteReader, count: number, into: Float64Arr
     const size = Math.min(GROUP_SIZE, residuals - group * GROUP_SIZE)
     const width = widths[group] as number
     const min = minima[group] as number
-    position = unpack(view, position, size, width > 32 ? 32 : width, lows)
-    if (width > 32) {
-      position = unpack(view, position, size, width - 32, highs)
-      for (let i = 0; i < size; i += 1) {
-        const residual = min + (lows[i] as number) + (highs[i] as number) * TWO_32
-        step = order === 2 ? step + residual : residual
-        value = order === 0 ? residual : value + step
-        into[target++] = value
-      }
-    } else if (order === 0) {
-      for (let i = 0; i < size; i += 1) into[target++] = min + (lows[i] as number)
-    } else if (order === 1) {
-      for (let i = 0; i < size; i += 1) {
-        value += min + (lows[i] as number)
-        into[target++] = value
-      }
-    } else {
-      for (let i = 0; i < size; i += 1) {
-        step += min + (lows[i] as number)
-        value += step
-        into[target++] = value
-      }
+    if (width > 0) position = unpack(words, position, size, Math.min(width, 32), lows)
+    if (width > 32) position = unpack(words, position, size, width - 32, highs)
+    if (width === 0) step = readEven(order, size, min, value, step, into, target)
+    else if (width < 32) step = readNarrow(order, size, min, value, step, into, target)
+    else {
+      if (width === 32) highs.fill(0)
+      step = readWide(order, size, min, value, step, into, target)
+    }
+    target += size
+    value = into[target - 1] as number
+  }
+}
+
+/** Residuals that are all the same: the sums are products, exact below 2^53. */
+function readEven(
+  order: number,
+  size: number,
+  min: number,
+  value: number,
+  step: number,
+  into: Float64Array,
+  at: number,
+): number {
+  if (order === 0) into.fill(min, at, at + size)
+  else if (order === 1) for (let i = 0; i < size; i += 1) into[at + i] = value + min * (i + 1)
+  else if (min === 0) for (let i = 0; i < size; i += 1) into[at + i] = value + step * (i + 1)
+  else {
+    let sum = value
+    for (let i = 0; i < size; i += 1) {
+      sum += step + min * (i + 1)
+      into[at + i] = sum
     }
   }
+  return step + min * size
+}
+
+function readNarrow(
+  order: number,
+  size: number,
+  min: number,
+  value: number,
+  step: number,
+  into: Float64Array,
+  at: number,
+): number {
+  if (order === 0) {
+    for (let i = 0; i < size; i += 1) into[at + i] = min + (lows[i] as number)
+    return step
+  }
+  let sum = value
+  if (order === 1) {
+    for (let i = 0; i < size; i += 1) {
+      sum += min + (lows[i] as number)
+      into[at + i] = sum
+    }
+    return step
+  }
+  let last = step
+  for (let i = 0; i < size; i += 1) {
+    last += min + (lows[i] as number)
+    sum += last
+    into[at + i] = sum
+  }
+  return last
+}
+
+function readWide(
+  order: number,
+  size: number,
+  min: number,
+  value: number,
+  step: number,
+  into: Float64Array,
+  at: number,
+): number {
+  if (order === 0) {
+    for (let i = 0; i < size; i += 1) into[at + i] = min + ((lows[i] as number) >>> 0) + (highs[i] as number) * TWO_32
+    return step
+  }
+  let sum = value
+  let last = step
+  for (let i = 0; i < size; i += 1) {
+    const residual = min + ((lows[i] as number) >>> 0) + (highs[i] as number) * TWO_32
+    last = order === 2 ? last + residual : residual
+    sum += last
+    into[at + i] = sum
+  }
+  return last
+}
+
+/** The words with room behind them, which `unpack` looks at. */
+function wordsOf(bytes: Uint8Array): DataView {
+  if (bytes.length <= keptBytes.length - SLACK_BYTES) {
+    keptBytes.set(bytes)
+    return keptWords
+  }
+  const larger = new Uint8Array(bytes.length + SLACK_BYTES)
+  larger.set(bytes)
+  return new DataView(larger.buffer)
 }
