@@ -57,6 +57,8 @@ export type TransactionStatements = AuditStatements
 export interface CommitObserver {
   committing(sequence: number | null, atMs: number): void
   committed(): void
+  /** After what was committed between two transactions, such as pages that upkeep has moved or encrypted anew. */
+  committedAside(): void
 }
 
 export interface ReplacedConnection {
@@ -175,7 +177,9 @@ export class Committer {
       this.#onWaiting = onWaiting
       if (this.#waiting > 1) onWaiting?.()
       try {
-        return await work(this.#connection)
+        const result = await work(this.#connection)
+        this.#observer?.committedAside()
+        return result
       } finally {
         this.#onWaiting = undefined
       }
@@ -211,7 +215,10 @@ export class Committer {
         const { connection, failure } = await work(this.#connection)
         this.#connection = connection
         this.#statements = new StatementCache(connection)
-        if (failure === undefined) return
+        if (failure === undefined) {
+          this.#observer?.committedAside()
+          return
+        }
         this.#hasRefusedFrames = true
         throw failure
       } catch (error) {

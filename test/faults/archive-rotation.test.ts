@@ -15,8 +15,9 @@ interface Written {
   readonly sequence: number
 }
 
-async function archived(root: string): Promise<TestStore> {
-  const store = await openTestStore(join(root, 'store'), { archive: { dir: join(root, 'archive'), intervalMs: 20 } })
+async function archived(root: string, baseEveryMs?: number): Promise<TestStore> {
+  const archive = { dir: join(root, 'archive'), intervalMs: 20, ...(baseEveryMs === undefined ? {} : { baseEveryMs }) }
+  const store = await openTestStore(join(root, 'store'), { archive })
   onTestFinished(() => store.close())
   await vi.waitFor(async () => expect((await store.status()).archive?.generation).not.toBeNull(), { timeout: 20_000 })
   return store
@@ -29,14 +30,33 @@ async function write(store: TestStore, n: number): Promise<Written> {
   return { n, sequence: Number(row?._sequence) }
 }
 
-async function expectRestorable(root: string, { n, sequence }: Written): Promise<void> {
+/** Nothing but the upkeep writes to market.db. */
+async function writeState(store: TestStore, n: number): Promise<Written> {
+  await store.kv.set('n', n)
+  const [row] = await store.sql(`select "_sequence" from main."kv" where "_key" = 'n'`)
+  return { n, sequence: Number(row?._sequence) }
+}
+
+/** Resolves when the generation after `before` is there. */
+async function expectGenerationAfter(store: TestStore, before: string | null | undefined): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const { archive } = await store.status()
+      expect(archive, JSON.stringify(archive)).toMatchObject({ generation: expect.any(String), lastError: null })
+      expect(archive?.generation).not.toBe(before)
+    },
+    { timeout: 20_000 },
+  )
+}
+
+async function expectRestorable(root: string, { n, sequence }: Written, filler = FILLER): Promise<void> {
   const dir = join(root, `restored-${n}`)
   const restored = await restoreArchive({ from: join(root, 'archive'), dir, password: PASSWORD, sequence })
   expect(restored, `${n}`).toMatchObject({ isComplete: true, problems: [], sequence })
   const store = await openTestStore(dir)
   try {
     expect(store.kv.value('n')).toBe(n)
-    expect(await store.kv.count()).toBe(FILLER + 1)
+    expect(await store.kv.count()).toBe(filler + 1)
     const findings = await store.check()
     expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
   } finally {
@@ -82,4 +102,36 @@ test('the archive goes on behind a rotation while it checkpoints and changes gen
   }
   await store.close()
   for (const moment of moments.slice(2)) await expectRestorable(root, moment)
+})
+
+test('a database that nobody writes to holds up no generation: its log was emptied, with what a rotation put there', async () => {
+  const root = temporaryDirectory()
+  const store = await archived(root)
+  const moments: Written[] = []
+  for (let round = 0; round < 3; round++) {
+    const before = (await store.status()).archive?.generation
+    moments.push(await writeState(store, 3 * round))
+    await vi.waitFor(() => store.rotateDataKey(), { timeout: 20_000 })
+    // Whether into the generation before or the next one: it stands on pages under the new key.
+    moments.push(await write(store, 3 * round + 1))
+    await expectGenerationAfter(store, before)
+    moments.push(await writeState(store, 3 * round + 2))
+  }
+  await store.close()
+  for (const moment of moments.slice(3)) await expectRestorable(root, moment, 0)
+})
+
+test('generations that are begun by time go on without a commit, and after a checkpoint that empties the logs', async () => {
+  const root = temporaryDirectory()
+  const store = await archived(root, 60_000)
+  await store.close()
+  const impatient = await archived(root, 1_000)
+  const written = await write(impatient, 1)
+  for (let round = 0; round < 2; round++) {
+    const before = (await impatient.status()).archive?.generation
+    await impatient.checkpoint()
+    await expectGenerationAfter(impatient, before)
+  }
+  await impatient.close()
+  await expectRestorable(root, written, 0)
 })

@@ -13,8 +13,21 @@ export const ARCHIVE_AREA = 'archive'
 const NUMBER_DIGITS = 10
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 
-export function generationName(now: Date, random: string): string {
-  return `${now.toISOString().replaceAll(/[-:.]/g, '')}-${random}`
+const TIME_OF_NAME = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-/
+
+/**
+ * Sorts behind every name that is there: the order of names is the order of generations, and a clock may have been set
+ * back since the last of them.
+ */
+export function generationName(now: Date, random: string, names: readonly string[]): string {
+  const latestMs = Math.max(...names.map(timeOfName), -1)
+  const at = new Date(Math.max(now.getTime(), latestMs + 1))
+  return `${at.toISOString().replaceAll(/[-:.]/g, '')}-${random}`
+}
+
+function timeOfName(name: string): number {
+  const [, year, month = 1, ...rest] = (TIME_OF_NAME.exec(name) ?? []).map(Number)
+  return year === undefined ? -1 : Date.UTC(year, month - 1, ...rest)
 }
 
 export function basePath(generation: string, file: DatabaseFile): string {

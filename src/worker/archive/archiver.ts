@@ -315,7 +315,7 @@ export class Archiver {
     const target = this.#target as BackupTarget
     const { dir, storeId, session } = this.#options
     const now = new Date()
-    const generation = generationName(now, randomBytes(4).toString('hex'))
+    const generation = generationName(now, randomBytes(4).toString('hex'), await generationNames(target))
     const macKey = this.#nextMacKey ?? this.#macKey
     const keyring = this.#keyring
     let isReplaced = false

@@ -173,6 +173,15 @@ export class FileArchiver {
     }
   }
 
+  /** Has to be seen before the log may start over, or is emptied: a later commit would stand on what is in no segment. */
+  committedAside(): void {
+    try {
+      this.#follower.committedAside()
+    } catch (error) {
+      this.#options.onFault(error)
+    }
+  }
+
   #take(commit: FoundCommit): void {
     this.#found += 1
     this.#lastFound = { sequence: commit.sequence ?? this.#lastFound.sequence, timeMs: commit.timeMs }
@@ -247,7 +256,7 @@ export class FileArchiver {
     if (!this.#isRecording) this.#commits = []
     this.#isRecording = true
     await this.#pin.renew()
-    this.#cut = this.#follower.position
+    this.#cut = this.#follower.placeInLog
     return { position: this.#cut, moment: this.#lastFound }
   }
 

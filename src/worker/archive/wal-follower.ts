@@ -73,6 +73,12 @@ export class WalFollower {
     return this.#position
   }
 
+  /** The same, but for a log that was emptied since the last commit: nothing of it is left to be read. */
+  get placeInLog(): WalPosition {
+    const { header } = this.#position
+    return header !== undefined && this.#header() === header ? this.#position : START
+  }
+
   /** Times never go back: what was restored at some moment stays what it is. */
   notBefore(timeMs: number): void {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs)
@@ -104,6 +110,11 @@ export class WalFollower {
     // The first commit of a log was noted before the log had its salt.
     const now = this.#position.header
     if (this.#note !== undefined && now !== undefined && now !== header) this.#log.note(now.salt, 0, this.#note)
+  }
+
+  /** What was committed without a name, while no transaction is under way. */
+  committedAside(): void {
+    this.#walk(undefined)
   }
 
   #walk(note: CommitNote | undefined): void {
