@@ -89,7 +89,9 @@ export {
   readValues,
 } from './client/series/formats/read-series.ts'
 export type { SeriesColumns, SeriesSource } from './client/series/formats/series-columns.ts'
+export type { RandomAccessFile, SeriesFile } from './client/series/formats/series-file.ts'
 export type { TimeUnit } from './client/series/formats/time-stamps.ts'
+export { type WriteParquetOptions, writeParquet } from './client/series/formats/write-parquet.ts'
 export { type WriteFormat, type WriteSeriesOptions, writeSeries } from './client/series/formats/write-series.ts'
 export type { Quote, QuoteColumns, QuoteSeries, Quotes } from './client/series/quotes.ts'
 export type { ApplySeriesRulesOptions, StoreSeriesRules } from './client/series/rules/store-series-rules.ts'

@@ -36,6 +36,9 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   // Optional, and loaded when Arrow is first asked for.
   'client/series/formats/apache-arrow.ts': ['apache-arrow'],
   'client/series/formats/arrow-series.ts': ['apache-arrow'],
+  // Optional, and loaded when Parquet is first asked for.
+  'client/series/formats/hyparquet.ts': ['hyparquet', 'hyparquet-writer', 'hyparquet-compressors'],
+  'client/series/formats/read-parquet.ts': ['hyparquet'],
   // Starts the TypeScript sources; not part of the package.
   'worker/start-from-source.mjs': ['tsx'],
   // An optional package, loaded when the first bucket is opened.

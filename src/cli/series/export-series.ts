@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
-import { type WriteFormat, writeArrow, writeSeries } from '../../index.ts'
+import { type WriteFormat, writeArrow, writeParquet, writeSeries } from '../../index.ts'
 import { byteSize } from '../byte-size.ts'
 import { counted } from '../counted.ts'
 import { alreadyThere, writeNewFile } from '../export-file.ts'
@@ -21,9 +21,9 @@ interface ExportOptions {
   readonly force?: boolean
 }
 
-type ExportFormat = WriteFormat | 'arrow' | 'feather'
+type ExportFormat = WriteFormat | 'arrow' | 'feather' | 'parquet'
 
-const FORMATS: readonly ExportFormat[] = ['csv', 'json', 'jsonl', 'arrow', 'feather']
+const FORMATS: readonly ExportFormat[] = ['csv', 'json', 'jsonl', 'arrow', 'feather', 'parquet']
 const BARS_FORMATS: readonly ExportFormat[] = [...FORMATS, 'binance', 'ccxt', 'freqtrade']
 
 export function addExportSeries(parent: Command, kind: SeriesKindCommands, session: () => Session): void {
@@ -77,9 +77,11 @@ async function exportSeries(
       }
     }
     const pieces =
-      format === 'arrow' || format === 'feather'
-        ? writeArrow(counting(), { container: format === 'feather' ? 'file' : 'stream' })
-        : writeSeries(counting(), { format, time: options.iso === true ? 'iso' : 'ms', ...intervalOf(key[1]) })
+      format === 'parquet'
+        ? writeParquet(counting())
+        : format === 'arrow' || format === 'feather'
+          ? writeArrow(counting(), { container: format === 'feather' ? 'file' : 'stream' })
+          : writeSeries(counting(), { format, time: options.iso === true ? 'iso' : 'ms', ...intervalOf(key[1]) })
     if (out === STANDARD_STREAM) {
       for await (const piece of pieces) await terminal.write(piece)
       return

@@ -4,7 +4,7 @@ import { counted } from '../counted.ts'
 import { withOwner } from '../open-session-store.ts'
 import { Progress } from '../progress.ts'
 import type { Session } from '../session.ts'
-import { formatOfName, seriesFile } from './series-file.ts'
+import { formatOfName, randomAccessFile, seriesFile } from './series-file.ts'
 import type { SeriesKindCommands } from './series-kind.ts'
 
 interface ImportOptions {
@@ -75,8 +75,9 @@ async function importSeries(
     const progress = new Progress(`importing ${path}:`, terminal)
     let points = 0
     let written = 0
+    const file = format === 'parquet' ? await randomAccessFile(path) : undefined
     try {
-      const chunks = kind.read(seriesFile(path), {
+      const chunks = kind.read(file ?? seriesFile(path), {
         format,
         ...(options.timeUnit === undefined ? {} : { timeUnit: options.timeUnit }),
         ...(options.utcOffset === undefined ? {} : { utcOffset: options.utcOffset }),
@@ -94,6 +95,7 @@ async function importSeries(
       throw placed(error, path, points)
     } finally {
       progress.end()
+      await file?.close()
     }
     if (terminal.isJson) await terminal.writeJson({ path, points, written })
     else {

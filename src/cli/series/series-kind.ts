@@ -6,6 +6,7 @@ import type {
   QuotesFormat,
   ReadSeriesOptions,
   SeriesColumns,
+  SeriesFile,
   SeriesInfo,
   SeriesSource,
   Store,
@@ -42,14 +43,14 @@ export interface SeriesKindCommands {
   readonly formats: readonly string[]
   readonly example: string
   one(store: Store, key: readonly string[]): OneSeries
-  read(source: SeriesSource, options: ReadOptions): AsyncGenerator<SeriesColumns>
+  read(source: SeriesSource | SeriesFile, options: ReadOptions): AsyncGenerator<SeriesColumns>
 }
 
 export const BARS: SeriesKindCommands = {
   name: 'bars',
   description: 'bars of symbols: show, plot, import, export, resample',
   arguments: ['symbol', 'interval'],
-  formats: ['csv', 'json', 'arrow', 'binance', 'ccxt', 'freqtrade'] satisfies BarsFormat[],
+  formats: ['csv', 'json', 'arrow', 'parquet', 'binance', 'ccxt', 'freqtrade'] satisfies BarsFormat[],
   example: 'BTC/USDT 1m',
   one: ({ bars }, [symbol = '', interval = '']) => ({
     append: (chunk) => bars.append(symbol, interval, chunk as never),
@@ -65,7 +66,7 @@ export const TICKS: SeriesKindCommands = {
   name: 'ticks',
   description: 'trades of symbols: show, import, export',
   arguments: ['symbol'],
-  formats: ['csv', 'json', 'arrow', 'binance', 'binance-agg', 'ccxt', 'freqtrade'] satisfies TicksFormat[],
+  formats: ['csv', 'json', 'arrow', 'parquet', 'binance', 'binance-agg', 'ccxt', 'freqtrade'] satisfies TicksFormat[],
   example: 'XRP/ETH',
   one: ({ ticks }, [symbol = '']) => ({
     append: (chunk, exact) => ticks.append(symbol, chunk as never, { exact }),
@@ -81,7 +82,7 @@ export const QUOTES: SeriesKindCommands = {
   name: 'quotes',
   description: 'best bid and ask of symbols: show, import, export',
   arguments: ['symbol'],
-  formats: ['csv', 'json', 'arrow', 'histdata'] satisfies QuotesFormat[],
+  formats: ['csv', 'json', 'arrow', 'parquet', 'histdata'] satisfies QuotesFormat[],
   example: 'EUR/USD',
   one: ({ quotes }, [symbol = '']) => ({
     append: (chunk) => quotes.append(symbol, chunk as never),
@@ -97,7 +98,7 @@ export const VALUES: SeriesKindCommands = {
   name: 'series',
   description: 'all series of the store, values under names of their own, and rules for how long series are kept',
   arguments: ['name'],
-  formats: ['csv', 'json'] satisfies ValuesFormat[],
+  formats: ['csv', 'json', 'parquet'] satisfies ValuesFormat[],
   example: 'signal.alpha',
   one: (store, [name = '']) => {
     const values = store.series(name)

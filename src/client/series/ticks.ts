@@ -99,7 +99,8 @@ export interface Ticks {
   writer(options?: TickWriterOptions): TickWriter
 }
 
-const SIDES: Readonly<Record<string, number>> = { buy: 1, sell: -1 }
+/** Files say nothing where the side is not known. */
+const SIDES: Readonly<Record<string, number>> = { buy: 1, sell: -1, '': 0 }
 const ROW_VALUES: RowValues = {
   side: (value) => (value === 1 ? 'buy' : value === -1 ? 'sell' : OMITTED),
 }

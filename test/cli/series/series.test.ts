@@ -85,8 +85,8 @@ describe('bars', () => {
     const original = (await holdfast('bars', 'export', 'BTC/USDT', '1m', '--from', '2022-01-10', '--to', '2022-01-11'))
       .stdout
     expect(original.split('\n')).toHaveLength(1_442)
-    for (const format of ['binance', 'feather']) {
-      const path = join(out, `copy.${format === 'feather' ? format : 'csv'}`)
+    for (const format of ['binance', 'feather', 'parquet']) {
+      const path = join(out, `copy.${format === 'binance' ? 'csv' : format}`)
       const args = ['--from', '2022-01-10', '--to', '2022-01-11', '--format', format, '--out', path]
       const { stdout, stderr } = await holdfast('bars', 'export', 'BTC/USDT', '1m', ...args)
       expect(stdout).toContain('1,440 points')
@@ -114,6 +114,8 @@ describe('bars', () => {
     const args = ['bars', 'import', 'PIPED', '1m', '-', '--format', 'ccxt', '--json', '--dir', dir]
     const { stdout } = await runCommand({ args, input: '[[1704067200000,1,2,0.5,1,9]]' })
     expect(JSON.parse(stdout)).toMatchObject({ points: 1, written: 1 })
+    // Parquet has its index at its end.
+    expect((await holdfast('bars', 'import', 'PIPED', '1m', '-', '--format', 'parquet')).exitCode).toBe(2)
   })
 })
 

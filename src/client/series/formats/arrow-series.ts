@@ -8,10 +8,10 @@ import type { RecordBatch, Table, Vector } from 'apache-arrow'
 import { isStoreError, StoreError } from '../../../protocol/store-error.ts'
 import { type ApacheArrow, apacheArrow } from './apache-arrow.ts'
 import { eventLoopTurn } from './event-loop-turn.ts'
-import { type Layout, type LayoutColumn, TIME_NAMES } from './layout.ts'
-import { withNamedSides } from './named-sides.ts'
+import { type Layout, type LayoutColumn, plainName, TIME_NAMES } from './layout.ts'
+import { namedSide, withNamedSides } from './named-sides.ts'
 import type { SeriesColumns, SeriesSource } from './series-columns.ts'
-import { strictNumber } from './strict-number.ts'
+import { strictDecimal, strictNumber } from './strict-number.ts'
 import { TimeReader, type TimeUnit } from './time-stamps.ts'
 
 export interface WriteArrowOptions {
@@ -81,6 +81,7 @@ function timesOf(arrow: ApacheArrow, ts: Float64Array, unit?: 'ms' | 'us') {
 
 export interface ArrowReadOptions {
   readonly timeUnit?: TimeUnit | undefined
+  readonly exact: boolean
   readonly allowNonFinite: boolean
   readonly chunk: number
 }
@@ -119,7 +120,7 @@ function columnsOf(
   options: ArrowReadOptions,
   first: number,
 ): SeriesColumns {
-  const fields = batch.schema.fields.map(({ name }) => name.toLowerCase().replaceAll(/[ _]/g, ''))
+  const fields = batch.schema.fields.map(({ name }) => plainName(name))
   const vectorOf = (names: readonly string[]): Vector | null => {
     const at = fields.findIndex((name) => names.includes(name))
     return at === -1 ? null : batch.getChildAt(at)
@@ -158,16 +159,25 @@ function msOf(value: bigint, perMs: number): number {
 
 function readVector(
   vector: Vector,
-  { name, kind }: LayoutColumn,
-  { allowNonFinite }: ArrowReadOptions,
+  { name, kind, isOptional = false }: LayoutColumn,
+  { exact, allowNonFinite }: ArrowReadOptions,
   first: number,
 ): Float64Array | string[] {
-  if (kind !== 'number') return Array.from({ length: vector.length }, (_, i) => textOf(vector.get(i)))
+  const textsOf = (wanted: string, read: (text: string) => string | undefined) =>
+    Array.from({ length: vector.length }, (_, i) => {
+      const text = read(textOf(vector.get(i)))
+      if (text === undefined) throw fault(`${name} is not ${wanted}`, first + i)
+      return text
+    })
+  if (kind === 'side') return textsOf('buy or sell', namedSide)
+  if (kind !== 'number') return textsOf('a text', (text) => text)
+  if (exact) return textsOf('a plain decimal', strictDecimal)
+  const takesNonFinite = allowNonFinite || isOptional
   const values = new Float64Array(vector.length)
   for (let i = 0; i < values.length; i += 1) {
     const cell: unknown = vector.get(i)
-    const value = typeof cell === 'number' ? cell : strictNumber(cell === null ? null : String(cell), allowNonFinite)
-    if (value === undefined || (!allowNonFinite && !Number.isFinite(value))) {
+    const value = typeof cell === 'number' ? cell : strictNumber(cell === null ? null : String(cell), takesNonFinite)
+    if (value === undefined || (!takesNonFinite && !Number.isFinite(value))) {
       throw fault(`${name} is not a number`, first + i)
     }
     values[i] = value

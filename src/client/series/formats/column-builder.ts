@@ -2,7 +2,8 @@
 import { StoreError } from '../../../protocol/store-error.ts'
 import { fileFault } from './file-fault.ts'
 import type { FileRow, FileRows } from './file-row.ts'
-import { type CellKind, type Layout, TIME_NAMES } from './layout.ts'
+import { type CellKind, type Layout, plainName, TIME_NAMES } from './layout.ts'
+import { namedSide } from './named-sides.ts'
 import type { SeriesColumns } from './series-columns.ts'
 import { strictDecimal, strictNumber } from './strict-number.ts'
 import { type TimeOptions, TimeReader } from './time-stamps.ts'
@@ -24,7 +25,6 @@ interface Target {
   values: (number | string)[]
 }
 
-const SIDES: Readonly<Record<string, string>> = { buy: 'buy', b: 'buy', sell: 'sell', s: 'sell' }
 const MAKERS: Readonly<Record<string, string>> = { true: 'sell', false: 'buy', '1': 'sell', '0': 'buy' }
 
 export class ColumnBuilder {
@@ -68,7 +68,7 @@ export class ColumnBuilder {
         at === undefined ? [] : [{ name, kind, at, isOptional: false, values: [] }],
       )
     }
-    const normal = names.map((name) => name.toLowerCase().replaceAll(/[ _]/g, ''))
+    const normal = names.map(plainName)
     this.#timeAt = normal.findIndex((name) => TIME_NAMES.includes(name))
     if (this.#timeAt === -1) throw fileFault(line, `no column is named ${TIME_NAMES.join(', ')}`)
     this.#widths = [names.length]
@@ -108,8 +108,8 @@ export class ColumnBuilder {
     }
     const text = cell ?? ''
     if (kind === 'text') return text
-    const side = (kind === 'side' ? SIDES : MAKERS)[text.trim().toLowerCase()]
-    if (side === undefined)
+    const side = kind === 'side' ? namedSide(text) : MAKERS[text.trim().toLowerCase()]
+    if (side === undefined || (side === '' && !isOptional))
       throw fileFault(line, kind === 'side' ? 'neither buy nor sell' : 'neither true nor false', name)
     return side
   }

@@ -19,7 +19,7 @@ export interface LayoutColumn {
 }
 
 export interface Layout {
-  readonly text: 'csv' | 'json' | 'either' | 'arrow'
+  readonly text: 'csv' | 'json' | 'either' | 'arrow' | 'parquet'
   /** How many cells a row without names may have; none: the file must have names. */
   readonly widths: readonly number[]
   readonly timeAt: number
@@ -30,6 +30,11 @@ export interface Layout {
 }
 
 export const TIME_NAMES = ['ts', 'timestamp', 'time', 'date', 'datetime', 'opentime', 'transacttime']
+
+/** Names are compared in lower case, without blanks and underscores. */
+export function plainName(name: string): string {
+  return name.toLowerCase().replaceAll(/[ _]/g, '')
+}
 
 const number = (name: string, at: number | undefined, ...names: string[]): LayoutColumn => ({
   name,
@@ -69,33 +74,17 @@ export const BARS_LAYOUTS = {
   freqtrade: { text: 'json', widths: [6], timeAt: 0, columns: OHLCV },
   binance: { text: 'csv', widths: [12], timeAt: 0, columns: OHLCV },
   arrow: { text: 'arrow', widths: [], timeAt: 0, columns: OHLCV },
+  parquet: { text: 'parquet', widths: [], timeAt: 0, columns: OHLCV },
 } as const satisfies Record<string, Layout>
 
+const TICK = [price(), amount(), optional(side(undefined)), optional(id(undefined))]
+
 export const TICKS_LAYOUTS = {
-  arrow: {
-    text: 'arrow',
-    widths: [],
-    timeAt: 0,
-    columns: [price(), amount(), optional(side(undefined)), optional(id(undefined))],
-  },
-  csv: {
-    text: 'csv',
-    widths: [],
-    timeAt: 0,
-    columns: [price(), amount(), optional(side(undefined)), optional(id(undefined))],
-  },
-  json: {
-    text: 'json',
-    widths: [],
-    timeAt: 0,
-    columns: [price(), amount(), optional(side(undefined)), optional(id(undefined))],
-  },
-  ccxt: {
-    text: 'json',
-    widths: [],
-    timeAt: 0,
-    columns: [price(), amount(), optional(side(undefined)), optional(id(undefined))],
-  },
+  arrow: { text: 'arrow', widths: [], timeAt: 0, columns: TICK },
+  parquet: { text: 'parquet', widths: [], timeAt: 0, columns: TICK },
+  csv: { text: 'csv', widths: [], timeAt: 0, columns: TICK },
+  json: { text: 'json', widths: [], timeAt: 0, columns: TICK },
+  ccxt: { text: 'json', widths: [], timeAt: 0, columns: TICK },
   freqtrade: { text: 'either', widths: [7], timeAt: 0, columns: [price(4), amount(5), side(3), id(1)] },
   binance: { text: 'csv', widths: [6, 7], timeAt: 4, columns: [price(1), amount(2), maker(5), id(0)] },
   'binance-agg': {
@@ -117,12 +106,14 @@ export const QUOTES_LAYOUTS = {
   csv: { text: 'csv', widths: [], timeAt: 0, columns: QUOTE },
   json: { text: 'json', widths: [], timeAt: 0, columns: QUOTE },
   arrow: { text: 'arrow', widths: [], timeAt: 0, columns: QUOTE },
+  parquet: { text: 'parquet', widths: [], timeAt: 0, columns: QUOTE },
   histdata: { text: 'csv', widths: [4], timeAt: 0, columns: [number('bid', 1), number('ask', 2)], utcOffset: '-05:00' },
 } as const satisfies Record<string, Layout>
 
 export const VALUES_LAYOUTS = {
   csv: { text: 'csv', widths: [], timeAt: 0, columns: [], takesAll: true },
   json: { text: 'json', widths: [], timeAt: 0, columns: [], takesAll: true },
+  parquet: { text: 'parquet', widths: [], timeAt: 0, columns: [], takesAll: true },
 } as const satisfies Record<string, Layout>
 
 export type BarsFormat = keyof typeof BARS_LAYOUTS

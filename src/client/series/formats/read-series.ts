@@ -3,6 +3,7 @@
  * whatever the size of the file. A fault ends it with an error that names the line; chunks before it have been given out,
  * and since appending is idempotent, a corrected file can simply be read again.
  */
+import { StoreError } from '../../../protocol/store-error.ts'
 import { arrowColumns } from './arrow-series.ts'
 import { ColumnBuilder, unknownFormat } from './column-builder.ts'
 import { csvRows } from './csv-rows.ts'
@@ -20,7 +21,9 @@ import {
   VALUES_LAYOUTS,
   type ValuesFormat,
 } from './layout.ts'
+import { parquetColumns } from './read-parquet.ts'
 import type { SeriesColumns, SeriesSource } from './series-columns.ts'
+import { isSeriesFile, type SeriesFile } from './series-file.ts'
 import { textPieces } from './text-pieces.ts'
 import type { TimeOptions } from './time-stamps.ts'
 
@@ -40,7 +43,8 @@ export interface ReadSeriesOptions extends TimeOptions {
  *
  * `csv` and `json` want names (`timestamp,open,high,low,close,volume`, or objects); `binance` is the 12-column kline file
  * with or without names; `ccxt` and `freqtrade` are `[ts, o, h, l, c, v]`; `arrow` is an Arrow IPC stream or a Feather file,
- * such as freqtrade writes, and needs the package `apache-arrow`.
+ * such as freqtrade writes, and needs the package `apache-arrow`; `parquet` needs `hyparquet`, and a source with random access
+ * (`asyncBufferFromFile` of hyparquet, a Blob, or the bytes).
  *
  * @example
  * for await (const chunk of readBars(createReadStream('BTCUSDT-1m-2024-01.csv'), { format: 'binance' })) {
@@ -49,7 +53,7 @@ export interface ReadSeriesOptions extends TimeOptions {
  * @throws StoreError `INVALID_DOCUMENT` with `details.line`; `INVALID_ARGUMENT` for options
  */
 export function readBars(
-  source: SeriesSource,
+  source: SeriesSource | SeriesFile,
   options: ReadSeriesOptions & { readonly format: BarsFormat },
 ): AsyncGenerator<SeriesColumns> {
   return readLayout(source, chosen('bars', BARS_LAYOUTS, options.format), options)
@@ -64,7 +68,7 @@ export function readBars(
  * @throws StoreError `INVALID_DOCUMENT` with `details.line`; `INVALID_ARGUMENT` for options
  */
 export function readTicks(
-  source: SeriesSource,
+  source: SeriesSource | SeriesFile,
   options: ReadSeriesOptions & { readonly format: TicksFormat },
 ): AsyncGenerator<SeriesColumns> {
   return readLayout(source, chosen('ticks', TICKS_LAYOUTS, options.format), options)
@@ -78,7 +82,7 @@ export function readTicks(
  * @throws StoreError `INVALID_DOCUMENT` with `details.line`; `INVALID_ARGUMENT` for options
  */
 export function readQuotes(
-  source: SeriesSource,
+  source: SeriesSource | SeriesFile,
   options: ReadSeriesOptions & { readonly format: QuotesFormat },
 ): AsyncGenerator<SeriesColumns> {
   return readLayout(source, chosen('quotes', QUOTES_LAYOUTS, options.format), options)
@@ -94,7 +98,7 @@ export function readQuotes(
  * @throws StoreError `INVALID_DOCUMENT` with `details.line`; `INVALID_ARGUMENT` for options
  */
 export function readValues(
-  source: SeriesSource,
+  source: SeriesSource | SeriesFile,
   options: ReadSeriesOptions & { readonly format: ValuesFormat; readonly texts?: readonly string[] },
 ): AsyncGenerator<SeriesColumns> {
   return readLayout(source, chosen('values', VALUES_LAYOUTS, options.format), options)
@@ -107,7 +111,7 @@ function chosen(kind: string, layouts: Readonly<Record<string, Layout>>, format:
 }
 
 async function* readLayout(
-  source: SeriesSource,
+  source: SeriesSource | SeriesFile,
   layout: Layout,
   {
     chunk = 8_192,
@@ -120,7 +124,13 @@ async function* readLayout(
   }: ReadSeriesOptions & { readonly texts?: readonly string[] },
 ): AsyncGenerator<SeriesColumns> {
   const builder = new ColumnBuilder(layout, { chunk, exact, allowNonFinite, texts, timeUnit, utcOffset })
-  if (layout.text === 'arrow') return yield* arrowColumns(source, layout, { chunk, allowNonFinite, timeUnit })
+  if (layout.text === 'parquet') {
+    return yield* parquetColumns(source, layout, { chunk, exact, allowNonFinite, texts, timeUnit, utcOffset })
+  }
+  if (isSeriesFile(source)) {
+    throw new StoreError('INVALID_ARGUMENT', 'This format is read from front to back. Give a stream or the bytes.')
+  }
+  if (layout.text === 'arrow') return yield* arrowColumns(source, layout, { chunk, exact, allowNonFinite, timeUnit })
   let isEmpty = true
   for await (const rows of rowsOf(source, layout, delimiter)) {
     isEmpty = false

@@ -46,6 +46,11 @@ export class TimeReader {
     this.#offsetMs = offsetMs
   }
 
+  /** Of dates that name none. */
+  get offsetMs(): number {
+    return this.#offsetMs
+  }
+
   read(text: string | null | undefined, line: number): number {
     if (text === null || text === undefined) throw fileFault(line, 'there is no time')
     const trimmed = text.trim()
