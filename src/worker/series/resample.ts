@@ -65,7 +65,7 @@ export class Resampler {
   readonly #bucket: BucketSpec
   readonly #source: BarSource
   readonly bars = new PointBuffer(RESAMPLED_COLUMNS)
-  readonly #bar = emptyBar()
+  #bar = emptyBar()
   #end = Number.NEGATIVE_INFINITY
 
   constructor(bucket: BucketSpec, source: BarSource) {
@@ -99,7 +99,7 @@ export class Resampler {
   #begin(ts: number): void {
     const start = bucketStart(this.#bucket, ts)
     this.#end = nextBucket(this.#bucket, start)
-    Object.assign(this.#bar, emptyBar())
+    this.#bar = emptyBar()
     this.bars.reserve(1)
     this.bars.ts[this.bars.length] = start
     this.bars.length += 1

@@ -102,7 +102,7 @@ export class SeriesStore implements SeriesMethods {
       const points = new PointBuffer(selection.columns, Math.min(capacity, limit, maxPoints))
       const maxBlocks = Math.min(WINDOW_BLOCKS, Math.ceil(limit / BLOCK_POINTS) + 1)
       let from = request.from
-      for await (const window of readWindows(this.#query, series.id, request, maxBlocks)) {
+      for await (const window of readWindows(this.#query, series.id, request, { maxBlocks, points: limit })) {
         decodeWindow(series, selection, window, { from, to: request.to }, points)
         from = window.until ?? request.to
         if (points.length >= limit) break
@@ -121,10 +121,11 @@ export class SeriesStore implements SeriesMethods {
       const points = new PointBuffer(selection.columns, chunk + BLOCK_POINTS)
       const maxBlocks = Math.min(WINDOW_BLOCKS, Math.ceil(chunk / BLOCK_POINTS) + 1)
       let next: number | null = request.from
-      for await (const window of readWindows(this.#query, series.id, request, maxBlocks)) {
+      for await (const window of readWindows(this.#query, series.id, request, { maxBlocks, points: chunk })) {
         decodeWindow(series, selection, window, { from: next as number, to: request.to }, points)
         next = window.until
-        if (points.length > chunk) break
+        // A window holds a time whole.
+        if (points.length >= chunk) break
       }
       let end = Math.min(chunk, points.length)
       // A time goes whole, so that the next page begins behind it.

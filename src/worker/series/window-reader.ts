@@ -5,7 +5,7 @@
 import { MAX_TS, type Points, type SeriesColumn, type SeriesShape, type SeriesSpan } from '../../protocol/series.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import type { BindValue, Row } from '../driver.ts'
-import { decodeBlock } from './block.ts'
+import { BLOCK_POINTS, decodeBlock } from './block.ts'
 import { DamagedColumnError } from './codec/damaged-column.ts'
 import { mergePoints } from './merge-points.ts'
 import { lowerBound, PointBuffer, sliceOf } from './point-buffer.ts'
@@ -14,6 +14,9 @@ import { idColumn } from './tie.ts'
 
 export const WINDOW_BLOCKS = 8
 const WINDOW_ROWS = 8_192
+/** As many as there are slots for reads. */
+const MAX_UNDER_WAY = 2
+const PLANNED_WINDOWS = 64
 
 export type RunQuery = (sql: string, parameters: readonly BindValue[]) => Promise<Row[]>
 
@@ -103,24 +106,82 @@ export async function readWindow(query: RunQuery, seriesId: number, options: Win
   return { blocks, rows, until: until !== null && until >= to ? null : until }
 }
 
-/** All windows of a span with their blocks; the next one is read while the caller is at work on one. */
+/** Where each `?4`th block of a span ends. */
+const BORDERS = `
+  SELECT "toTs" FROM (
+    SELECT "toTs", row_number() OVER (ORDER BY "toTs") AS "place" FROM "_blocks"
+    WHERE "series" = ?1 AND "toTs" >= ?2 AND "toTs" < ?3 ORDER BY "toTs" LIMIT ?4 * ?5
+  ) WHERE "place" % ?4 = 0`
+
+export interface ReadAhead {
+  /** Of a window; default 8. */
+  readonly maxBlocks?: number
+  /** No more is read ahead than holds so many points; default all of it. */
+  readonly points?: number
+}
+
+/**
+ * All windows of a span with their blocks. The next two are read while the caller is at work on one, so that two threads
+ * decrypt beside it: where they begin is planned from the index, and holds whatever is written meanwhile.
+ */
 export async function* readWindows(
   query: RunQuery,
   seriesId: number,
   { from, to }: SeriesSpan,
-  maxBlocks = WINDOW_BLOCKS,
+  { maxBlocks = WINDOW_BLOCKS, points = Number.POSITIVE_INFINITY }: ReadAhead = {},
 ): AsyncGenerator<Window> {
-  let next: Promise<Window> | null = readWindow(query, seriesId, { from, to, maxBlocks, data: 'all' })
-  while (next !== null) {
-    const window: Window = await next
-    next = null
-    if (window.until !== null) {
-      next = readWindow(query, seriesId, { from: window.until, to, maxBlocks, data: 'all' })
-      // Whoever stops early does not hear of it.
-      next.catch(() => undefined)
-    }
-    yield window
+  const read = (start: number, end: number) =>
+    readWindow(query, seriesId, { from: start, to: end, maxBlocks, data: 'all' })
+  const plan = async (start: number) => {
+    const rows = await query(BORDERS, [seriesId, start, to, maxBlocks, PLANNED_WINDOWS])
+    return rows.map(({ toTs }) => nextUp(toTs as number)).filter((border) => border < to)
   }
+  const first = await read(from, to)
+  let missing = points - pointsOf(first)
+  const { until } = first
+  let planned = until === null || missing <= 0 ? undefined : inBackground(plan(until))
+  yield first
+  let start = until
+  while (start !== null) {
+    const borders = await (planned ?? plan(start))
+    planned = undefined
+    const ends = borders.length < PLANNED_WINDOWS ? [...borders, to] : borders
+    const underWay: Promise<Window>[] = []
+    let begin = start
+    let started = 0
+    const readAhead = () => {
+      while (started < ends.length && underWay.length < MAX_UNDER_WAY && (underWay.length === 0 || missing > 0)) {
+        const end = ends[started++] as number
+        underWay.push(inBackground(read(begin, end)))
+        begin = end
+        missing -= maxBlocks * BLOCK_POINTS
+      }
+    }
+    for (const end of ends) {
+      readAhead()
+      let window = (await underWay.shift()) as Window
+      if (missing > 0) readAhead()
+      // More lies there than was planned for.
+      while (window.until !== null) {
+        yield window
+        window = await read(window.until, end)
+      }
+      yield end === to ? window : { ...window, until: end }
+    }
+    const last = ends[ends.length - 1] as number
+    start = last === to ? null : last
+  }
+}
+
+/** No fewer than a window holds. */
+function pointsOf({ blocks, rows }: Window): number {
+  return blocks.reduce((sum, { count }) => sum + count, rows.length)
+}
+
+/** Whoever stops early does not hear of its failure. */
+function inBackground<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined)
+  return work
 }
 
 /** Each block of a window with the rows that lie before its end and behind the one before; then the rows behind all blocks. */
