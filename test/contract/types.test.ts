@@ -342,6 +342,51 @@ describe('sql', () => {
   })
 })
 
+describe('series', () => {
+  test('come as all their columns, or as those that were asked for', () => {
+    onlyTypes(async (store) => {
+      const all = await store.bars.range('BTC/USDT', '1m')
+      expectTypeOf(all.volume).toEqualTypeOf<Float64Array>()
+      expectTypeOf(all.vwap).toEqualTypeOf<unknown>()
+      const some = await store.bars.range('BTC/USDT', '1m', { from: 0, columns: ['ts', 'close', 'vwap'] })
+      expectTypeOf(some.ts).toEqualTypeOf<Float64Array>()
+      expectTypeOf(some.close).toEqualTypeOf<Float64Array>()
+      expectTypeOf(some.vwap).toEqualTypeOf<Float64Array>()
+      expectTypeOf(some.length).toEqualTypeOf<number>()
+      expectTypeOf(some.toRows()[0]).toExtend<{ ts: number; close: number; vwap: number } | undefined>()
+      // @ts-expect-error it was not asked for
+      void some.volume
+      // @ts-expect-error nor was that of a row
+      void some.toRows()[0]?.volume
+    })
+  })
+
+  test('do so when they are scanned, or asked for their last points', () => {
+    onlyTypes(async (store) => {
+      for await (const chunk of store.ticks.scan('BTC/USDT', { columns: ['price'] })) {
+        expectTypeOf(chunk.price).toEqualTypeOf<Float64Array | readonly string[]>()
+        // @ts-expect-error it was not asked for
+        void chunk.amount
+      }
+      const last = await store.quotes.last('EUR/USD', 5, { columns: ['bid'] })
+      expectTypeOf(last.bid).toEqualTypeOf<Float64Array>()
+      // @ts-expect-error it was not asked for
+      void last.ask
+      const { alpha } = await store.series('signal').range({ columns: ['alpha'] })
+      expectTypeOf(alpha).toEqualTypeOf<Float64Array | readonly string[]>()
+    })
+  })
+
+  test('may lack any column where only the running program knows the names', () => {
+    onlyTypes(async (store) => {
+      const columns: string[] = ['close']
+      const some = await store.bars.range('BTC/USDT', '1m', { columns })
+      expectTypeOf(some.close).toEqualTypeOf<Float64Array | undefined>()
+      expectTypeOf(some.ts).toEqualTypeOf<Float64Array>()
+    })
+  })
+})
+
 describe('definitions', () => {
   test('carry name, shapes, key, indexes, sealed fields and heat', () => {
     expectTypeOf(watchlist).toExtend<

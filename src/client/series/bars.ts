@@ -1,6 +1,7 @@
 /** `store.bars`: open, high, low, close and volume of a symbol and an interval, and further columns of numbers. */
 import type { CompactionResult, SeriesAggregate, SeriesColumn, SeriesGap, SeriesInfo } from '../../protocol/series.ts'
 import type { AppendResult } from './append-queue.ts'
+import type { ChosenColumns, ChosenRow, WithColumns } from './chosen-columns.ts'
 import { listSeries } from './list-series.ts'
 import { type InputColumn, namesOf, numberOfText, type PointInput, shapeOf } from './point-source.ts'
 import {
@@ -39,15 +40,19 @@ export interface BarColumns {
   readonly volume: ArrayLike<number>
 }
 
-/** What a range of bars comes as; with `columns` given, only those of them. */
-export type BarSeries = ResultMethods<Bar> & {
-  readonly ts: Float64Array
+interface KnownBarColumns {
   readonly open: Float64Array
   readonly high: Float64Array
   readonly low: Float64Array
   readonly close: Float64Array
   readonly volume: Float64Array
-} & Readonly<Record<Exclude<string, 'length' | 'toRows'>, unknown>>
+}
+
+/** What a range of bars comes as; with `columns` given, only those of them. */
+export type BarSeries<Names extends string = never> = ResultMethods<ChosenRow<Bar, Names, number>> & {
+  readonly ts: Float64Array
+} & ChosenColumns<KnownBarColumns, Names, Float64Array> &
+  ([Names] extends [never] ? Readonly<Record<string, unknown>> : unknown)
 
 export type ResampledBars = ResultMethods<Bar & { readonly vwap: number }> & {
   readonly ts: Float64Array
@@ -85,20 +90,28 @@ export interface Bars {
    *
    * @example const { ts, close } = await store.bars.range('BTC/USDT', '1m', { from: Date.now() - 86_400_000 })
    */
-  range(symbol: string, interval: string, options?: RangeOptions): Promise<BarSeries>
+  range<const Names extends string = never>(
+    symbol: string,
+    interval: string,
+    options?: WithColumns<RangeOptions, Names>,
+  ): Promise<BarSeries<Names>>
   /**
    * The same piece by piece, at constant memory, over any number of bars. Each piece is consistent by itself.
    *
    * @example for await (const { close } of store.bars.scan('BTC/USDT', '1m', { chunk: 65_536 })) train(close)
    */
-  scan(symbol: string, interval: string, options?: ScanOptions): AsyncGenerator<BarSeries>
+  scan<const Names extends string = never>(
+    symbol: string,
+    interval: string,
+    options?: WithColumns<ScanOptions, Names>,
+  ): AsyncGenerator<BarSeries<Names>>
   /** The newest `count` bars, ascending in time. */
-  last(
+  last<const Names extends string = never>(
     symbol: string,
     interval: string,
     count: number,
-    options?: { readonly columns?: readonly string[] },
-  ): Promise<BarSeries>
+    options?: { readonly columns?: readonly Names[] },
+  ): Promise<BarSeries<Names>>
   /** Count, sum, mean, extremes, first and last value of each column; whole blocks are not even read. */
   aggregate(symbol: string, interval: string, options?: AggregateOptions): Promise<SeriesAggregate>
   /**
@@ -132,12 +145,12 @@ export class StoreBars implements Bars {
     return await this.#at(symbol, interval).append(input, shapeOf(columns, 'ts'))
   }
 
-  async range(symbol: string, interval: string, options?: RangeOptions): Promise<BarSeries> {
-    return (await this.#at(symbol, interval).range(options)) as unknown as BarSeries
+  async range(symbol: string, interval: string, options?: RangeOptions): Promise<never> {
+    return (await this.#at(symbol, interval).range(options)) as never
   }
 
-  scan(symbol: string, interval: string, options?: ScanOptions): AsyncGenerator<BarSeries> {
-    return this.#at(symbol, interval).scan(options) as unknown as AsyncGenerator<BarSeries>
+  scan(symbol: string, interval: string, options?: ScanOptions): AsyncGenerator<never> {
+    return this.#at(symbol, interval).scan(options) as AsyncGenerator<never>
   }
 
   async last(
@@ -145,8 +158,8 @@ export class StoreBars implements Bars {
     interval: string,
     count: number,
     options?: { readonly columns?: readonly string[] },
-  ): Promise<BarSeries> {
-    return (await this.#at(symbol, interval).last(count, options)) as unknown as BarSeries
+  ): Promise<never> {
+    return (await this.#at(symbol, interval).last(count, options)) as never
   }
 
   async aggregate(symbol: string, interval: string, options?: AggregateOptions): Promise<SeriesAggregate> {

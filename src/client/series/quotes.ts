@@ -1,6 +1,7 @@
 /** `store.quotes`: best bid and ask of a symbol, with their sizes where a venue gives them. */
 import type { CompactionResult, SeriesAggregate, SeriesColumn, SeriesInfo } from '../../protocol/series.ts'
 import type { AppendResult } from './append-queue.ts'
+import type { ChosenColumns, ChosenRow, WithColumns } from './chosen-columns.ts'
 import { listSeries } from './list-series.ts'
 import { type InputColumn, namesOf, numberOfText, type PointInput, refused, shapeOf } from './point-source.ts'
 import {
@@ -29,14 +30,17 @@ export interface QuoteColumns {
   readonly askSize?: ArrayLike<number>
 }
 
-/** Sizes that are not known are NaN. */
-export type QuoteSeries = ResultMethods<Quote> & {
-  readonly ts: Float64Array
+interface KnownQuoteColumns {
   readonly bid: Float64Array
   readonly ask: Float64Array
   readonly bidSize: Float64Array
   readonly askSize: Float64Array
 }
+
+/** Sizes that are not known are NaN. With `columns` given, only those of them. */
+export type QuoteSeries<Names extends string = never> = ResultMethods<ChosenRow<Quote, Names, never>> & {
+  readonly ts: Float64Array
+} & ChosenColumns<KnownQuoteColumns, Names, never>
 
 const NAMES = ['bid', 'ask', 'bidSize', 'askSize'] as const
 const COLUMNS: readonly SeriesColumn[] = NAMES.map((name) => ({ name, type: 'number' }))
@@ -57,9 +61,19 @@ export interface Quotes {
    * @example await store.quotes.append('EUR/USD', [{ ts, bid: 1.1212, ask: 1.12172 }])
    */
   append(symbol: string, quotes: readonly Quote[] | QuoteColumns): Promise<AppendResult>
-  range(symbol: string, options?: RangeOptions): Promise<QuoteSeries>
-  scan(symbol: string, options?: ScanOptions): AsyncGenerator<QuoteSeries>
-  last(symbol: string, count: number, options?: { readonly columns?: readonly string[] }): Promise<QuoteSeries>
+  range<const Names extends string = never>(
+    symbol: string,
+    options?: WithColumns<RangeOptions, Names>,
+  ): Promise<QuoteSeries<Names>>
+  scan<const Names extends string = never>(
+    symbol: string,
+    options?: WithColumns<ScanOptions, Names>,
+  ): AsyncGenerator<QuoteSeries<Names>>
+  last<const Names extends string = never>(
+    symbol: string,
+    count: number,
+    options?: { readonly columns?: readonly Names[] },
+  ): Promise<QuoteSeries<Names>>
   aggregate(symbol: string, options?: AggregateOptions): Promise<SeriesAggregate>
   delete(symbol: string, span: SpanOptions): Promise<{ readonly deleted: number }>
   info(symbol: string): Promise<SeriesInfo | null>
@@ -81,16 +95,16 @@ export class StoreQuotes implements Quotes {
     return await this.#at(symbol).append(input, shapeOf(INPUT, 'order'))
   }
 
-  async range(symbol: string, options?: RangeOptions): Promise<QuoteSeries> {
-    return (await this.#at(symbol).range(options)) as unknown as QuoteSeries
+  async range(symbol: string, options?: RangeOptions): Promise<never> {
+    return (await this.#at(symbol).range(options)) as never
   }
 
-  scan(symbol: string, options?: ScanOptions): AsyncGenerator<QuoteSeries> {
-    return this.#at(symbol).scan(options) as unknown as AsyncGenerator<QuoteSeries>
+  scan(symbol: string, options?: ScanOptions): AsyncGenerator<never> {
+    return this.#at(symbol).scan(options) as AsyncGenerator<never>
   }
 
-  async last(symbol: string, count: number, options?: { readonly columns?: readonly string[] }): Promise<QuoteSeries> {
-    return (await this.#at(symbol).last(count, options)) as unknown as QuoteSeries
+  async last(symbol: string, count: number, options?: { readonly columns?: readonly string[] }): Promise<never> {
+    return (await this.#at(symbol).last(count, options)) as never
   }
 
   async aggregate(symbol: string, options?: AggregateOptions): Promise<SeriesAggregate> {

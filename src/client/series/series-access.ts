@@ -94,7 +94,7 @@ export class SeriesAccess {
     const maxPoints = count('maxPoints', options.maxPoints, MAX_POINTS)
     const columns = columnNames(options.columns)
     const found = await this.#read('seriesRange', { ...spanOf(options), columns, limit, maxPoints })
-    return this.#result(found)
+    return this.#result(found, this.#chosen(columns))
   }
 
   async *scan(options: ScanOptions = {}): AsyncGenerator<Record<string, unknown>> {
@@ -119,7 +119,7 @@ export class SeriesAccess {
   async last(points: number, options: { readonly columns?: readonly string[] } = {}): Promise<Record<string, unknown>> {
     const columns = columnNames(options.columns)
     const wanted = Math.min(count('the number of points', points, 1), MAX_LAST)
-    return this.#result(await this.#read('seriesLast', { count: wanted, columns }))
+    return this.#result(await this.#read('seriesLast', { count: wanted, columns }), this.#chosen(columns))
   }
 
   async aggregate(options: AggregateOptions = {}): Promise<SeriesAggregate> {
@@ -181,6 +181,11 @@ export class SeriesAccess {
     return (await ask(method, { ...request, key: this.#key })) as never
   }
 
+  /** Of a series that is not there. */
+  #chosen(names: readonly string[] | null): readonly SeriesColumn[] {
+    return names === null ? this.#columns : this.#columns.filter(({ name }) => names.includes(name))
+  }
+
   #result(found: SeriesPoints | null, columns = this.#columns): Record<string, unknown> {
     if (found !== null) return seriesColumns(found.columns, found, this.#rowValues)
     const values = columns.map(({ type }) => (type === 'number' ? new Float64Array(0) : []))
@@ -220,7 +225,8 @@ function columnNames(names: readonly string[] | undefined): readonly string[] | 
   if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
     throw invalid('columns must be names in an array')
   }
-  return [...new Set(names)]
+  // The time comes anyway.
+  return [...new Set(names)].filter((name) => name !== 'ts')
 }
 
 /** @throws StoreError `INVALID_ARGUMENT` */

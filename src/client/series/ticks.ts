@@ -2,6 +2,7 @@
 import type { CompactionResult, SeriesAggregate, SeriesColumn, SeriesInfo } from '../../protocol/series.ts'
 import type { AppendResult } from './append-queue.ts'
 import type { ResampledBars } from './bars.ts'
+import type { ChosenColumns, ChosenRow, WithColumns } from './chosen-columns.ts'
 import { listSeries } from './list-series.ts'
 import {
   type InputColumn,
@@ -54,8 +55,7 @@ export interface TickOptions {
   readonly exact?: boolean
 }
 
-export type TickSeries = ResultMethods<Tick> & {
-  readonly ts: Float64Array
+interface KnownTickColumns {
   /** Texts in a series that is exact. */
   readonly price: Float64Array | readonly string[]
   readonly amount: Float64Array | readonly string[]
@@ -64,6 +64,11 @@ export type TickSeries = ResultMethods<Tick> & {
   /** In a series whose ticks have ids. */
   readonly id?: readonly string[]
 }
+
+/** With `columns` given, only those of them. */
+export type TickSeries<Names extends string = never> = ResultMethods<ChosenRow<Tick, Names, never>> & {
+  readonly ts: Float64Array
+} & ChosenColumns<KnownTickColumns, Names, never>
 
 export interface Ticks {
   /**
@@ -75,9 +80,19 @@ export interface Ticks {
    * @example await store.ticks.append('ETH/USDT', [{ ts, price: '2250.10', amount: '0.500', id: 7 }], { exact: true })
    */
   append(symbol: string, ticks: readonly Tick[] | TickColumns, options?: TickOptions): Promise<AppendResult>
-  range(symbol: string, options?: RangeOptions): Promise<TickSeries>
-  scan(symbol: string, options?: ScanOptions): AsyncGenerator<TickSeries>
-  last(symbol: string, count: number, options?: { readonly columns?: readonly string[] }): Promise<TickSeries>
+  range<const Names extends string = never>(
+    symbol: string,
+    options?: WithColumns<RangeOptions, Names>,
+  ): Promise<TickSeries<Names>>
+  scan<const Names extends string = never>(
+    symbol: string,
+    options?: WithColumns<ScanOptions, Names>,
+  ): AsyncGenerator<TickSeries<Names>>
+  last<const Names extends string = never>(
+    symbol: string,
+    count: number,
+    options?: { readonly columns?: readonly Names[] },
+  ): Promise<TickSeries<Names>>
   aggregate(symbol: string, options?: AggregateOptions): Promise<SeriesAggregate>
   /**
    * Bars made of ticks.
@@ -140,16 +155,16 @@ export class StoreTicks implements Ticks {
     return await this.#at(symbol).append(input, tickShape(input, options))
   }
 
-  async range(symbol: string, options?: RangeOptions): Promise<TickSeries> {
-    return (await this.#at(symbol).range(options)) as unknown as TickSeries
+  async range(symbol: string, options?: RangeOptions): Promise<never> {
+    return (await this.#at(symbol).range(options)) as never
   }
 
-  scan(symbol: string, options?: ScanOptions): AsyncGenerator<TickSeries> {
-    return this.#at(symbol).scan(options) as unknown as AsyncGenerator<TickSeries>
+  scan(symbol: string, options?: ScanOptions): AsyncGenerator<never> {
+    return this.#at(symbol).scan(options) as AsyncGenerator<never>
   }
 
-  async last(symbol: string, count: number, options?: { readonly columns?: readonly string[] }): Promise<TickSeries> {
-    return (await this.#at(symbol).last(count, options)) as unknown as TickSeries
+  async last(symbol: string, count: number, options?: { readonly columns?: readonly string[] }): Promise<never> {
+    return (await this.#at(symbol).last(count, options)) as never
   }
 
   async aggregate(symbol: string, options?: AggregateOptions): Promise<SeriesAggregate> {

@@ -1,6 +1,7 @@
 /** `store.series(name)`: values in time under a name, such as a signal, an equity curve or a metric. */
 import type { CompactionResult, SeriesAggregate, SeriesInfo } from '../../protocol/series.ts'
 import type { AppendResult } from './append-queue.ts'
+import type { ChosenRow, WithColumns } from './chosen-columns.ts'
 import { listSeries } from './list-series.ts'
 import { type InputColumn, isRows, namesOf, type PointInput, refused, sampleOf, shapeOf } from './point-source.ts'
 import {
@@ -23,10 +24,12 @@ export interface ValueColumns {
   readonly [column: string]: ArrayLike<number | string>
 }
 
-/** The columns that the first append brought: numbers as Float64Array, texts as arrays. */
-export type ValueSeriesColumns = ResultMethods<ValueRow> & { readonly ts: Float64Array } & Readonly<
-    Record<string, unknown>
-  >
+/** The columns that the first append brought, or those of them that were asked for: numbers as Float64Array, texts as arrays. */
+export type ValueSeriesColumns<Names extends string = never> = ResultMethods<
+  ChosenRow<ValueRow, Names, number | string>
+> & { readonly ts: Float64Array } & ([Names] extends [never]
+    ? Readonly<Record<string, unknown>>
+    : { readonly [Name in Exclude<Names, 'ts' | 'length' | 'toRows'>]: Float64Array | readonly string[] })
 
 export interface ValueSeries {
   /**
@@ -37,9 +40,16 @@ export interface ValueSeries {
    * @example await store.series('equity').append({ ts, balance, drawdown })
    */
   append(points: readonly ValueRow[] | ValueColumns): Promise<AppendResult>
-  range(options?: RangeOptions): Promise<ValueSeriesColumns>
-  scan(options?: ScanOptions): AsyncGenerator<ValueSeriesColumns>
-  last(count: number, options?: { readonly columns?: readonly string[] }): Promise<ValueSeriesColumns>
+  range<const Names extends string = never>(
+    options?: WithColumns<RangeOptions, Names>,
+  ): Promise<ValueSeriesColumns<Names>>
+  scan<const Names extends string = never>(
+    options?: WithColumns<ScanOptions, Names>,
+  ): AsyncGenerator<ValueSeriesColumns<Names>>
+  last<const Names extends string = never>(
+    count: number,
+    options?: { readonly columns?: readonly Names[] },
+  ): Promise<ValueSeriesColumns<Names>>
   aggregate(options?: AggregateOptions): Promise<SeriesAggregate>
   delete(span: SpanOptions): Promise<{ readonly deleted: number }>
   info(): Promise<SeriesInfo | null>
@@ -88,16 +98,16 @@ class StoreValueSeries implements ValueSeries {
     return await this.#access.append(input, shapeOf(columns, 'ts'))
   }
 
-  async range(options?: RangeOptions): Promise<ValueSeriesColumns> {
-    return (await this.#access.range(options)) as unknown as ValueSeriesColumns
+  async range(options?: RangeOptions): Promise<never> {
+    return (await this.#access.range(options)) as never
   }
 
-  scan(options?: ScanOptions): AsyncGenerator<ValueSeriesColumns> {
-    return this.#access.scan(options) as unknown as AsyncGenerator<ValueSeriesColumns>
+  scan(options?: ScanOptions): AsyncGenerator<never> {
+    return this.#access.scan(options) as AsyncGenerator<never>
   }
 
-  async last(count: number, options?: { readonly columns?: readonly string[] }): Promise<ValueSeriesColumns> {
-    return (await this.#access.last(count, options)) as unknown as ValueSeriesColumns
+  async last(count: number, options?: { readonly columns?: readonly string[] }): Promise<never> {
+    return (await this.#access.last(count, options)) as never
   }
 
   async aggregate(options?: AggregateOptions): Promise<SeriesAggregate> {

@@ -157,6 +157,9 @@ describe('what is asked of many bars', async () => {
     const { close, ...others } = await store.bars.range(symbol, '1m', { columns: ['close'], limit: 3 })
     expect({ close, ...others }).toEqual({ ts: slice(real, 0, 3).ts, close: slice(real, 0, 3).close })
     expect(await codeOf(store.bars.range(symbol, '1m', { columns: ['vwap'] }))).toBe('INVALID_ARGUMENT')
+    // The time comes anyway, and may be named.
+    expect(Object.keys(await store.bars.last(symbol, '1m', 1, { columns: ['ts', 'close'] }))).toEqual(['ts', 'close'])
+    expect(Object.keys(await store.bars.range('NONE', '1m', { columns: ['ts', 'close'] }))).toEqual(['ts', 'close'])
   })
 
   test('a scan brings all of it in pieces', async () => {
