@@ -3,6 +3,7 @@
  * name at the end. A restore that is killed leaves nothing there. What is in the way is never written over; with
  * `force` it is moved aside.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncPath } from '../../crypto/sync-path.ts'
@@ -29,20 +30,21 @@ export async function restoreStaged<T>(
   fill: (stage: string) => Promise<T>,
 ): Promise<{ readonly result: T; readonly movedAside: string | null }> {
   await removeUnfinished(dir)
-  const stage = `${dir}.restoring-${name}-${process.pid}`
+  const stage = `${dir}.restoring-${name}-${process.pid}-${randomBytes(4).toString('hex')}`
   await mkdir(dirname(stage), { recursive: true })
   await mkdir(stage, { mode: DIRECTORY_MODE })
   try {
     const lock = await acquireOwnerLock(sqlcipherDriver, stage)
-    let result: T
     try {
-      result = await fill(stage)
+      const result = await fill(stage)
+      await syncPath(stage)
+      const movedAside = await publish(stage, dir, force)
+      // The lock file stays: it is locked until the end, lest another restore clears away what is about to get its name.
+      await rm(join(dir, OWNER_FILE), { force: true })
+      return { result, movedAside }
     } finally {
       await lock.release()
     }
-    for (const file of [LOCK_FILE, OWNER_FILE]) await rm(join(stage, file), { force: true })
-    await syncPath(stage)
-    return { result, movedAside: await publish(stage, dir, force) }
   } catch (error) {
     await rm(stage, { recursive: true, force: true }).catch(() => undefined)
     throw error
@@ -67,24 +69,38 @@ async function isFree(dir: string): Promise<boolean> {
 /** Gives the restored store its name. Between moving one aside and this, a crash leaves both under other names. */
 async function publish(stage: string, dir: string, force: boolean): Promise<string | null> {
   if (await isFree(dir)) {
-    await rename(stage, dir)
-    await failpoint('restore:renamed')
-    await syncPath(dirname(dir))
+    await takeName(stage, dir)
     return null
   }
-  if (!force) throw new StoreError('STORE_EXISTS', `${dir} has come into being meanwhile; nothing was changed.`)
+  if (!force) throw cameMeanwhile(dir)
   const lock = await lockIfStore(dir)
   try {
     const aside = `${dir}.replaced-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`
     await rename(dir, aside)
     await failpoint('restore:moved-aside')
-    await rename(stage, dir)
-    await failpoint('restore:renamed')
-    await syncPath(dirname(dir))
+    await takeName(stage, dir)
     return aside
   } finally {
     await lock?.release()
   }
+}
+
+/** Another restore may have been faster. */
+async function takeName(stage: string, dir: string): Promise<void> {
+  try {
+    await rename(stage, dir)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw code === 'ENOTEMPTY' || code === 'EEXIST' ? cameMeanwhile(dir) : error
+  }
+  await failpoint('restore:renamed')
+  await syncPath(dirname(dir))
+}
+
+function cameMeanwhile(dir: string): StoreError {
+  return new StoreError('STORE_EXISTS', `${dir} has come into being meanwhile, and was left as it is.`, {
+    details: { dir },
+  })
 }
 
 /** A store in use is not moved away from under its owner. */
@@ -100,11 +116,19 @@ async function removeUnfinished(dir: string): Promise<void> {
   for (const name of names.filter((each) => each.startsWith(`${basename(dir)}.restoring-`))) {
     const path = join(parent, name)
     try {
-      await (await acquireOwnerLock(sqlcipherDriver, path)).release()
+      const lock = await acquireOwnerLock(sqlcipherDriver, path)
+      try {
+        // Under the lock it gets another name, so that nobody goes on in it while it is being removed.
+        await rename(path, `${path}-removed`)
+      } finally {
+        await lock.release()
+      }
     } catch (error) {
       if (error instanceof StoreError && error.code === 'STORE_LOCKED') continue
+      // Somebody else has cleared it away.
+      if ((await stat(path).catch(() => undefined)) === undefined) continue
       throw error
     }
-    await rm(path, { recursive: true, force: true })
+    await rm(`${path}-removed`, { recursive: true, force: true })
   }
 }
