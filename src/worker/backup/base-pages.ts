@@ -67,12 +67,13 @@ export class BasePages {
   /**
    * Where a page of this content is: path of a pack and offset in bytes. To be asked in order of the pages.
    *
-   * @param hash the first bytes of the page's SHA-256
+   * @param hashes of the database as it is now, as far as this page
    */
-  placeOf(page: number, hash: Uint8Array): [path: string, offset: number] | undefined {
+  placeOf(page: number, hashes: Uint8Array): readonly [path: string, offset: number] | undefined {
     if (page > this.#database.pages) return undefined
     const at = (page - 1) * PAGE_HASH_BYTES
-    if (this.#hashes.compare(hash, 0, PAGE_HASH_BYTES, at, at + PAGE_HASH_BYTES) !== 0) return undefined
+    const end = at + PAGE_HASH_BYTES
+    if (this.#hashes.compare(hashes, at, end, at, end) !== 0) return undefined
     const [pack, offset, firstPage] = this.#runOf(page)
     const path = this.#usable.get(pack)
     return path === undefined ? undefined : [path, offset + (page - firstPage) * this.#database.pageBytes]

@@ -12,14 +12,15 @@ import { DriverError } from '../driver.ts'
 import { failpoint } from '../failpoint.ts'
 import { sqlcipherDriver } from '../sqlcipher-driver.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
+import { gentlePace, type Pace } from './pace.ts'
 import type { BackupTarget, ByteRange, TargetFile, TargetLock } from './target.ts'
-import { writeGently } from './write-whole.ts'
+import { writePaced } from './write-whole.ts'
 
 const READ_BYTES = 1024 * 1024
 const UNFINISHED = /^\..+\.part$/
 const LOCK_FILE = 'lock'
 
-export async function openFolderTarget(location: string): Promise<BackupTarget> {
+export async function openFolderTarget(location: string, pace: Pace = gentlePace): Promise<BackupTarget> {
   const found = await stat(location).catch((error: unknown) => {
     if (systemErrorCode(error) === 'ENOENT') return undefined
     throw fileError(error, 'read', location)
@@ -27,14 +28,16 @@ export async function openFolderTarget(location: string): Promise<BackupTarget> 
   if (found !== undefined && !found.isDirectory()) {
     throw new StoreError('INVALID_ARGUMENT', `${location} is a file. Name a folder.`, { details: { location } })
   }
-  return new FolderTarget(resolve(location))
+  return new FolderTarget(resolve(location), pace)
 }
 
 class FolderTarget implements BackupTarget {
   readonly location: string
+  readonly #pace: Pace
 
-  constructor(location: string) {
+  constructor(location: string, pace: Pace) {
     this.location = location
+    this.#pace = pace
   }
 
   async write(path: string, content: AsyncIterable<Uint8Array> | Uint8Array): Promise<void> {
@@ -46,7 +49,7 @@ class FolderTarget implements BackupTarget {
       try {
         const file = await open(unfinished, 'wx', FILE_MODE)
         try {
-          await writeGently(file, content)
+          await writePaced(file, content, null, this.#pace)
           await file.sync()
         } finally {
           await file.close()
@@ -68,17 +71,22 @@ class FolderTarget implements BackupTarget {
     const file = await open(place, 'r').catch((error: unknown) => {
       throw systemErrorCode(error) === 'ENOENT' ? missing(this.location, path) : fileError(error, 'read', place)
     })
+    let offset = range?.offset ?? 0
+    const end = offset + (range?.length ?? Number.POSITIVE_INFINITY)
+    const readNext = () => readChunk(file, place, offset, Math.min(READ_BYTES, end - offset))
+    let ahead = readNext()
     try {
-      let offset = range?.offset ?? 0
-      const end = offset + (range?.length ?? Number.POSITIVE_INFINITY)
-      while (offset < end) {
-        const length = Math.min(READ_BYTES, end - offset)
-        const { bytesRead, buffer } = await readChunk(file, place, offset, length)
-        if (bytesRead === 0) return
-        offset += bytesRead
-        yield buffer.subarray(0, bytesRead)
+      for (;;) {
+        const chunk = await ahead
+        if (chunk.length === 0) return
+        offset += chunk.length
+        ahead = readNext()
+        // It is looked at when it is its turn.
+        ahead.catch(() => undefined)
+        yield chunk
       }
     } finally {
+      await ahead.catch(() => undefined)
       await file.close()
     }
   }
@@ -142,9 +150,11 @@ function missing(location: string, path: string): StoreError {
   })
 }
 
-async function readChunk(file: FileHandle, place: string, offset: number, length: number) {
+async function readChunk(file: FileHandle, place: string, offset: number, length: number): Promise<Buffer> {
+  if (length <= 0) return Buffer.alloc(0)
   try {
-    return await file.read(Buffer.allocUnsafe(length), 0, length, offset)
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, offset)
+    return buffer.subarray(0, bytesRead)
   } catch (error) {
     throw fileError(error, 'read', place)
   }

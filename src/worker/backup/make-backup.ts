@@ -27,6 +27,7 @@ import {
   summaryOf,
   writeManifest,
 } from './manifest.ts'
+import type { Pace } from './pace.ts'
 import { copyPages } from './page-copier.ts'
 import { beginPhase, endProgress } from './progress.ts'
 import { pruneBackups, removeUnreferenced } from './prune.ts'
@@ -43,6 +44,8 @@ import { type BackupTarget, openTarget } from './target.ts'
 
 /** Up to this size a backup is restored and checked page by page unless something else is asked for. */
 const FULL_VERIFICATION_BYTES = 64 * 1024 * 1024
+/** A copy up to this size is checked and removed before it has gone to the disk. */
+const UNSYNCED_BYTES = FULL_VERIFICATION_BYTES
 const CHECK_FOLDER = /^\.backup-check-(\d+)$/
 
 export interface BackupJob {
@@ -52,8 +55,7 @@ export interface BackupJob {
   readonly takeSnapshot: () => Promise<StoreSnapshot>
   /** Throws when the store is being closed. */
   readonly assertGoesOn: () => void
-  /** Called between pieces of the work; resolves when it may go on. */
-  readonly giveWay: () => Promise<void>
+  readonly pace: Pace
 }
 
 /**
@@ -63,10 +65,10 @@ export interface BackupJob {
 export async function makeBackup(job: BackupJob): Promise<BackupResult> {
   const { to, retention } = job.request
   try {
-    if (!isTar(to)) return await intoFolder(job, await openTarget(to))
+    if (!isTar(to)) return await intoFolder(job, await openTarget(to, job.pace))
     if (retention !== null)
       throw new StoreError('INVALID_ARGUMENT', 'A .tar holds one backup: there is nothing to prune.')
-    const tar = await createTar(to)
+    const tar = await createTar(to, job.pace)
     try {
       const result = await run(job, tar, undefined, [])
       await tar.publish()
@@ -137,7 +139,7 @@ async function run(
       base,
       snapshots: snapshot.databases,
       assertGoesOn: job.assertGoesOn,
-      giveWay: job.giveWay,
+      pace: job.pace,
     })
     await failpoint('backup:packs-written')
     // The log of a database grows for as long as its snapshot is held.
@@ -186,7 +188,7 @@ interface CopiedFiles {
  * again. One that is missing has been lost before, and keeps nothing else from being saved.
  */
 async function copyFiles(
-  { dir, assertGoesOn, giveWay }: BackupJob,
+  { dir, assertGoesOn, pace }: BackupJob,
   snapshot: StoreSnapshot,
   target: BackupTarget,
   base: Manifest | undefined,
@@ -216,7 +218,7 @@ async function copyFiles(
       const content = await readFile(join(dir, path)).catch(ignoreMissing)
       if (content !== undefined) await store(path, content)
       else if (isBlob) missing.push(path)
-      await giveWay()
+      await pace.giveWay()
     }
   }
   return { files, writtenBytes, missing }
@@ -229,7 +231,7 @@ function ignoreMissing(error: NodeJS.ErrnoException): undefined {
 
 /** Reads back what was written, and opens it under the key: by its first pages, or whole. */
 async function verify(
-  { dir, keys, giveWay }: BackupJob,
+  { dir, keys, pace }: BackupJob,
   target: BackupTarget,
   body: ManifestBody,
   how: BackupVerification,
@@ -239,14 +241,14 @@ async function verify(
   try {
     if (how === 'full') {
       beginPhase('verify', summaryOf(body).bytes)
-      await writeDatabases(target, body, folder)
-      await assertDatabasesOpen(body.databases, folder, keys)
+      await writeDatabases(target, body, folder, { pace, isDurable: summaryOf(body).bytes > UNSYNCED_BYTES })
+      await assertDatabasesOpen(body.databases, folder, keys, pace)
     } else {
       beginPhase(
         'verify',
         written.reduce((sum, { bytes }) => sum + bytes, 0),
       )
-      await assertPacksWhole(target, written, giveWay)
+      await assertPacksWhole(target, written, pace)
       await assertFirstPagesOpen(target, body, folder, keys)
     }
   } finally {

@@ -6,14 +6,11 @@ import { createHash, hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { BasePages, PAGE_HASH_BYTES } from './base-pages.ts'
 import { BACKUP_AREA, type BackedUpDatabase, type Manifest, type Pack, type PageRun } from './manifest.ts'
+import type { Pace } from './pace.ts'
 import { PackWriter } from './pack-writer.ts'
 import { advance } from './progress.ts'
 import type { DatabaseSnapshot } from './snapshot.ts'
 import type { BackupTarget } from './target.ts'
-
-const READ_PAGES = 64
-/** Hashing them takes some 100 µs. */
-const SLICE_PAGES = 16
 
 export interface NamedSnapshot {
   /** Of the database, from the store directory. */
@@ -28,8 +25,7 @@ export interface CopyOptions {
   readonly snapshots: readonly NamedSnapshot[]
   /** Throws when the backup is to end early. */
   readonly assertGoesOn: () => void
-  /** Called between pieces of the work; resolves when it may go on. */
-  readonly giveWay: () => Promise<void>
+  readonly pace: Pace
 }
 
 export interface CopiedPages {
@@ -68,6 +64,7 @@ export async function copyPages(options: CopyOptions): Promise<CopiedPages> {
 }
 
 /** As in a manifest, with the path of the pack. */
+type Place = readonly [path: string, offset: number]
 type NamedRun = [path: string, offset: number, firstPage: number, pageCount: number]
 
 interface CopiedDatabase extends Omit<BackedUpDatabase, 'runs' | 'pageHashes'> {
@@ -79,43 +76,54 @@ async function copyDatabase(
   path: string,
   snapshot: DatabaseSnapshot,
   packs: PackWriter,
-  { target, base, assertGoesOn, giveWay }: CopyOptions,
+  { target, base, assertGoesOn, pace }: CopyOptions,
 ): Promise<CopiedDatabase> {
   const { pages, pageBytes } = snapshot
-  const known = base === undefined ? undefined : await BasePages.open(target, base, path, pageBytes)
+  const before = base === undefined ? undefined : await BasePages.open(target, base, path, pageBytes)
   const hashes = Buffer.alloc(pages * PAGE_HASH_BYTES)
   const file = createHash('sha256')
   const runs: NamedRun[] = []
-  let ahead = readPages(snapshot, 1)
-  for (let first = 1; first <= pages; first += READ_PAGES) {
+  packs.twin(file)
+  let ahead = readPages(snapshot, 1, pace)
+  for (let first = 1; first <= pages; ) {
     const bytes = await ahead
-    ahead = readPages(snapshot, first + READ_PAGES)
+    const firstOfNext = first + bytes.length / pageBytes
+    ahead = readPages(snapshot, firstOfNext, pace)
     assertGoesOn()
-    await giveWay()
-    for (let at = 0; at < bytes.length; at += SLICE_PAGES * pageBytes) {
-      const slice = bytes.subarray(at, at + SLICE_PAGES * pageBytes)
+    await pace.giveWay()
+    for (let at = 0; at < bytes.length; ) {
+      const slice = bytes.subarray(at, at + pace.sliceBytes)
+      await copySlice(slice, first + at / pageBytes)
       file.update(slice)
-      let changedFrom = 0
-      const firstOfSlice = first + at / pageBytes
-      for (let offset = 0; offset < slice.length; offset += pageBytes) {
-        const page = firstOfSlice + offset / pageBytes
-        const pageHash = hash('sha256', slice.subarray(offset, offset + pageBytes), 'buffer').subarray(
-          0,
-          PAGE_HASH_BYTES,
-        )
-        pageHash.copy(hashes, (page - 1) * PAGE_HASH_BYTES)
-        const place = known?.placeOf(page, pageHash)
-        if (place === undefined) continue
-        await appendChanged(slice.subarray(changedFrom, offset), firstOfSlice + changedFrom / pageBytes)
-        changedFrom = offset + pageBytes
-        addRun(runs, [...place, page, 1], pageBytes)
-      }
-      await appendChanged(slice.subarray(changedFrom), firstOfSlice + changedFrom / pageBytes)
+      at += slice.length
       await setImmediate()
     }
+    first = firstOfNext
     advance(bytes.length)
   }
+  packs.untwin()
   return { path, pageBytes, pages, sha256: file.digest('hex'), runs, hashes }
+
+  async function copySlice(slice: Buffer, firstPage: number): Promise<void> {
+    const known: [page: number, place: Place][] = []
+    for (let offset = 0; offset < slice.length; offset += pageBytes) {
+      const page = firstPage + offset / pageBytes
+      // One string for each page is the cheapest that there is.
+      const pageHash = hash('sha256', slice.subarray(offset, offset + pageBytes), 'binary')
+      hashes.write(pageHash, (page - 1) * PAGE_HASH_BYTES, PAGE_HASH_BYTES, 'latin1')
+      const place = before?.placeOf(page, hashes)
+      if (place !== undefined) known.push([page, place])
+    }
+    if (known.length > 0) packs.untwin()
+    let changedFrom = 0
+    for (const [page, place] of known) {
+      const offset = (page - firstPage) * pageBytes
+      await appendChanged(slice.subarray(changedFrom, offset), firstPage + changedFrom / pageBytes)
+      changedFrom = offset + pageBytes
+      addRun(runs, [...place, page, 1], pageBytes)
+    }
+    await appendChanged(slice.subarray(changedFrom), firstPage + changedFrom / pageBytes)
+  }
 
   async function appendChanged(changed: Buffer, firstPage: number): Promise<void> {
     if (changed.length === 0) return
@@ -125,8 +133,8 @@ async function copyDatabase(
 }
 
 /** None behind the last one. */
-function readPages(snapshot: DatabaseSnapshot, first: number): Promise<Buffer> {
-  const reading = snapshot.read(first, Math.max(0, Math.min(READ_PAGES, snapshot.pages - first + 1)))
+function readPages(snapshot: DatabaseSnapshot, first: number, { pieceBytes }: Pace): Promise<Buffer> {
+  const reading = snapshot.read(first, Math.min(pieceBytes / snapshot.pageBytes, snapshot.pages - first + 1))
   // It is looked at when it is its turn.
   reading.catch(() => undefined)
   return reading

@@ -1,64 +1,100 @@
 /** Puts the files of a backup together again from its packs, and checks what it has written. Ciphertext all the way. */
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { deriveSubKey, type SubKeyPurpose } from '../../crypto/sub-key.ts'
 import { withSecret } from '../../crypto/zero.ts'
 import { StoreError } from '../../protocol/store-error.ts'
-import { DriverError, queryOnce } from '../driver.ts'
+import { type Connection, DriverError, queryOnce } from '../driver.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
 import { sqlcipherDriver } from '../sqlcipher-driver.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
+import { takenAhead } from './chunk-queue.ts'
 import { type BackedUpDatabase, damaged, filePath, type ManifestBody } from './manifest.ts'
+import { fullPace, type Pace } from './pace.ts'
 import { advance } from './progress.ts'
 import type { BackupTarget } from './target.ts'
-import { writeWhole } from './write-whole.ts'
+import { writePaced, writeWhole } from './write-whole.ts'
 
+/** Two may look at the same file. */
+const BUSY_TIMEOUT_MS = 10_000
+const BYTES_AHEAD = 2 * 1024 * 1024
 const DATABASE_PATH = /^(?:(state|market)|archive\/(trades-\d{4}))\.db$/
 
-/** Writes a database to `path`, durable; @throws StoreError `BACKUP_DAMAGED` naming the pack that is not whole */
-export async function writeDatabase(
+/** How files are written: those that are removed at once need not reach the disk. */
+export interface WriteManner {
+  readonly pace: Pace
+  readonly isDurable: boolean
+}
+
+const TO_STAY: WriteManner = { pace: fullPace, isDurable: true }
+
+/** Writes a database to `path`; @throws StoreError `BACKUP_DAMAGED` naming the pack that is not whole */
+async function writeDatabase(
   target: BackupTarget,
   { packs }: ManifestBody,
   database: BackedUpDatabase,
   path: string,
+  { pace, isDurable }: WriteManner,
 ): Promise<void> {
   const digest = createHash('sha256')
-  await writeFile(path, async (file) => {
-    for (const [pack, offset, , count] of database.runs) {
-      const length = count * database.pageBytes
-      let read = 0
-      for await (const chunk of target.read(packs[pack]?.path as string, { offset, length })) {
-        digest.update(chunk)
-        await writeWhole(file, chunk)
-        read += chunk.length
-        advance(chunk.length)
-      }
-      if (read < length) throw damaged(packs[pack]?.path as string, 'it is too short')
-    }
-  })
+  await writeFile(
+    path,
+    async (file) => {
+      const pages = takenAhead(hashedPages(), BYTES_AHEAD)
+      if (isDurable) await writePaced(file, pages, null, pace)
+      else for await (const chunk of pages) await writeWhole(file, chunk)
+    },
+    isDurable,
+  )
   if (digest.digest('hex') === database.sha256) return
   await assertPacksWhole(
     target,
     packs.filter((_, index) => database.runs.some(([pack]) => pack === index)),
   )
   throw damaged(database.path, 'the hash of its pages does not fit')
+
+  async function* hashedPages(): AsyncIterable<Uint8Array> {
+    for (const [pack, offset, , count] of database.runs) {
+      const length = count * database.pageBytes
+      let read = 0
+      for await (const chunk of target.read(packs[pack]?.path as string, { offset, length })) {
+        await pace.giveWay()
+        await hashInSlices(digest, chunk, pace)
+        yield chunk
+        read += chunk.length
+        advance(chunk.length)
+      }
+      if (read < length) throw damaged(packs[pack]?.path as string, 'it is too short')
+    }
+  }
+}
+
+/** With a turn of the event loop between the slices. */
+async function hashInSlices(digest: Hash, chunk: Uint8Array, pace: Pace): Promise<void> {
+  for (let at = 0; at < chunk.length; ) {
+    const slice = chunk.subarray(at, at + pace.sliceBytes)
+    digest.update(slice)
+    at += slice.length
+    await setImmediate()
+  }
 }
 
 /** @throws StoreError `BACKUP_DAMAGED` naming the first pack that is not whole */
 export async function assertPacksWhole(
   target: BackupTarget,
   packs: ManifestBody['packs'],
-  giveWay: () => Promise<void> = async () => undefined,
+  pace: Pace = fullPace,
 ): Promise<void> {
   for (const { path, bytes, sha256 } of packs) {
     const digest = createHash('sha256')
     let length = 0
     for await (const chunk of target.read(path)) {
-      digest.update(chunk)
+      await pace.giveWay()
+      await hashInSlices(digest, chunk, pace)
       length += chunk.length
       advance(chunk.length)
-      await giveWay()
     }
     if (length !== bytes || digest.digest('hex') !== sha256) throw damaged(path, 'its hash does not fit')
   }
@@ -80,11 +116,16 @@ export async function writeStoredFile(target: BackupTarget, sha256: string, path
 }
 
 /** Every database of the backup, under `dir`. */
-export async function writeDatabases(target: BackupTarget, manifest: ManifestBody, dir: string): Promise<void> {
+export async function writeDatabases(
+  target: BackupTarget,
+  manifest: ManifestBody,
+  dir: string,
+  manner: WriteManner = TO_STAY,
+): Promise<void> {
   for (const database of manifest.databases) {
     const path = join(dir, database.path)
     await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE })
-    await writeDatabase(target, manifest, database, path)
+    await writeDatabase(target, manifest, database, path, manner)
   }
 }
 
@@ -107,14 +148,19 @@ export interface BackupKeys {
   readonly nextDataKey?: Uint8Array | undefined
 }
 
-/** Opens each restored database and checks every page and the structure. @throws StoreError `BACKUP_DAMAGED` */
+/**
+ * Opens each restored database and checks every page and the structure, side by side unless commits need the processors.
+ *
+ * @throws StoreError `BACKUP_DAMAGED`
+ */
 export async function assertDatabasesOpen(
   databases: readonly { readonly path: string }[],
   dir: string,
   keys: BackupKeys,
+  pace: Pace = fullPace,
 ): Promise<void> {
   for (const { path } of databases) {
-    const problems = await withFittingKey(keys, path, (key) => problemsOf(join(dir, path), key))
+    const problems = await withFittingKey(keys, path, (key) => problemsOf(join(dir, path), key, pace.isAlone))
     if (problems.length > 0) throw damaged(path, `${problems.length} problems, the first: ${problems[0]}`)
   }
 }
@@ -133,23 +179,39 @@ async function withFittingKey<T>(
   }
 }
 
-async function problemsOf(path: string, key: Uint8Array): Promise<string[]> {
-  // Opened for writing, so that closing leaves no log behind.
-  const connection = await openKeyedDatabase(sqlcipherDriver, path, {
+async function problemsOf(path: string, key: Uint8Array, isAlone: boolean): Promise<string[]> {
+  const opened: Connection[] = []
+  try {
+    // One after the other, and closed so too: the last one takes the log away.
+    for (let count = 0; count < (isAlone ? 2 : 1); count++) opened.push(await openToCheck(path, key))
+    const [first, second] = opened as [Connection, Connection | undefined]
+    const structure = second === undefined ? undefined : ask(second, 'quick_check')
+    // It is looked at when the pages are whole.
+    structure?.catch(() => undefined)
+    const pages = await ask(first, 'cipher_integrity_check')
+    if (pages.length > 0) {
+      await structure?.catch(() => undefined)
+      return pages
+    }
+    return (await (structure ?? ask(first, 'quick_check'))).filter((text) => text !== 'ok')
+  } finally {
+    for (const connection of opened) await connection.close()
+  }
+}
+
+async function openToCheck(path: string, key: Uint8Array): Promise<Connection> {
+  // For writing, so that closing leaves no log behind.
+  return await openKeyedDatabase(sqlcipherDriver, path, {
     key,
     mode: 'read-write',
     role: 'reader',
     durability: 'full',
-    busyTimeoutMs: 0,
+    busyTimeoutMs: BUSY_TIMEOUT_MS,
   })
-  try {
-    const pages = await queryOnce(connection, 'PRAGMA cipher_integrity_check')
-    if (pages.length > 0) return pages.map((row) => String(row.cipher_integrity_check))
-    const structure = await queryOnce(connection, 'PRAGMA quick_check')
-    return structure.map((row) => String(Object.values(row)[0])).filter((text) => text !== 'ok')
-  } finally {
-    await connection.close()
-  }
+}
+
+async function ask(connection: Connection, pragma: string): Promise<string[]> {
+  return (await queryOnce(connection, `PRAGMA ${pragma}`)).flatMap(Object.values).map(String)
 }
 
 /** Opens each database by its first page alone, in a file that has nothing else. @throws StoreError `BACKUP_DAMAGED` */
@@ -189,11 +251,11 @@ async function firstPageOpens(path: string, key: Uint8Array): Promise<boolean> {
   }
 }
 
-async function writeFile(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
+async function writeFile(path: string, fill: (file: FileHandle) => Promise<void>, isDurable = true): Promise<void> {
   const file = await open(path, 'wx', FILE_MODE)
   try {
     await fill(file)
-    await file.sync()
+    if (isDurable) await file.sync()
   } finally {
     await file.close()
   }

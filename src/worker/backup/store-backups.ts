@@ -11,9 +11,9 @@ import type { Driver } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
 import type { MaintenanceLock } from '../maintenance-lock.ts'
-import { givingWayTo } from './give-way.ts'
 import { HeldDescriptors } from './held-descriptors.ts'
 import { makeBackup } from './make-backup.ts'
+import { paceBeside } from './pace.ts'
 import type { BackupKeys } from './restored-files.ts'
 import { takeStoreSnapshot } from './store-snapshots.ts'
 
@@ -45,10 +45,10 @@ export class StoreBackups {
       if (this.#isClosing) throw new StoreError('STORE_CLOSED', 'The store was closed before the backup was complete.')
     }
     const committers = [...files.values()].flatMap(({ committer }) => committer ?? [])
-    const giveWay = givingWayTo(() => committers.reduce((sum, { status }) => sum + status.commits, 0))
+    const pace = paceBeside(() => committers.reduce((sum, { status }) => sum + status.commits, 0))
     const backup = maintenanceLock.exclusiveOperation('backup', () =>
       withBlobsHeld(dir, () =>
-        makeBackup({ dir, keys, request, takeSnapshot: () => this.#snapshot(), assertGoesOn, giveWay }),
+        makeBackup({ dir, keys, request, takeSnapshot: () => this.#snapshot(), assertGoesOn, pace }),
       ),
     )
     this.#running = backup.catch(() => undefined)

@@ -11,9 +11,10 @@ import { StoreError } from '../../protocol/store-error.ts'
 import { failpoint } from '../failpoint.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import { damaged } from './manifest.ts'
+import { gentlePace, type Pace } from './pace.ts'
 import { isS3 } from './s3-location.ts'
 import type { BackupTarget, ByteRange, TargetFile, TargetLock } from './target.ts'
-import { writeGently, writeWhole } from './write-whole.ts'
+import { writePaced, writeWhole } from './write-whole.ts'
 
 const BLOCK_BYTES = 512
 const READ_BYTES = 1024 * 1024
@@ -47,14 +48,14 @@ export async function openTar(location: string): Promise<BackupTarget> {
 }
 
 /** @throws StoreError `INVALID_ARGUMENT` when the file exists */
-export async function createTar(location: string): Promise<NewTar> {
+export async function createTar(location: string, pace: Pace = gentlePace): Promise<NewTar> {
   const path = resolve(location)
   if ((await stat(path).catch(() => undefined)) !== undefined) throw exists(path)
   const unfinished = join(dirname(path), `.${basename(path)}.part`)
   try {
     await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE })
     await rm(unfinished, { force: true })
-    return new NewTar(path, unfinished, await open(unfinished, 'wx', FILE_MODE))
+    return new NewTar(path, unfinished, await open(unfinished, 'wx', FILE_MODE), pace)
   } catch (error) {
     throw fileError(error, 'write', path)
   }
@@ -130,19 +131,21 @@ class TarTarget implements BackupTarget {
 export class NewTar extends TarTarget {
   readonly #unfinished: string
   readonly #file: FileHandle
+  readonly #pace: Pace
   #end = 0
 
-  constructor(path: string, unfinished: string, file: FileHandle) {
+  constructor(path: string, unfinished: string, file: FileHandle, pace: Pace) {
     super(path, unfinished, [])
     this.#unfinished = unfinished
     this.#file = file
+    this.#pace = pace
   }
 
   override async write(path: string, content: AsyncIterable<Uint8Array> | Uint8Array): Promise<void> {
     const offset = this.#end + BLOCK_BYTES
     let bytes = 0
     try {
-      bytes = await writeGently(this.#file, content, offset)
+      bytes = await writePaced(this.#file, content, offset, this.#pace)
       const padding = Buffer.alloc(padded(bytes) - bytes)
       await writeWhole(this.#file, padding, offset + bytes)
       await writeWhole(this.#file, header(path, bytes, Date.now()), this.#end)

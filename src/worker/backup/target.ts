@@ -1,6 +1,7 @@
 /** Where backups and archives go: a place that takes whole files by name. A folder is one; an object store can be. */
 import { StoreError } from '../../protocol/store-error.ts'
 import { openFolderTarget } from './folder-target.ts'
+import type { Pace } from './pace.ts'
 import { isS3 } from './s3-location.ts'
 import { openS3Target } from './s3-target.ts'
 import { isTar, openTar } from './tar-target.ts'
@@ -49,8 +50,10 @@ export interface TargetLock {
  *
  * @throws StoreError `INVALID_ARGUMENT` for a location that is neither, `BACKUP_NOT_FOUND` and `BACKUP_DAMAGED` for a
  * `.tar`, `PERMISSION_DENIED`, `IO_ERROR`
+ *
+ * @param pace of writing to a folder; without one it gives way to commits that may come
  */
-export async function openTarget(location: string): Promise<BackupTarget> {
+export async function openTarget(location: string, pace?: Pace): Promise<BackupTarget> {
   if (isS3(location)) return await openS3Target(location)
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(location)?.[1]
   if (scheme !== undefined) {
@@ -59,5 +62,5 @@ export async function openTarget(location: string): Promise<BackupTarget> {
       `No place under ${scheme}:// can be written to. Name a folder, or s3://bucket/prefix.`,
     )
   }
-  return isTar(location) ? await openTar(location) : await openFolderTarget(location)
+  return isTar(location) ? await openTar(location) : await openFolderTarget(location, pace)
 }
