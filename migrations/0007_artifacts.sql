@@ -1,18 +1,22 @@
--- Artifacts: versions of named contents, made of chunks that they share. A chunk's content is a sealed file in blobs/;
--- what opens it is here alone, so that who deletes the row has shredded the file.
+-- Artifacts: versions of named contents, made of chunks that they share. A chunk's content is sealed in a file in blobs/;
+-- what opens it is here alone, so that who deletes the row has shredded it.
 
 CREATE TABLE "_artifactChunks" (
   "id" INTEGER PRIMARY KEY,
   -- HMAC-SHA-256 of the content, by which it is found again.
   "address" BLOB NOT NULL UNIQUE CHECK (length("address") = 32),
-  -- Name of the file: random, never used twice.
-  "file" BLOB NOT NULL UNIQUE CHECK (length("file") = 16),
+  -- Name of the file: random, never used twice. Chunks that came together share it.
+  "file" BLOB NOT NULL CHECK (length("file") = 16),
+  -- Where in the file it begins.
+  "offset" INTEGER NOT NULL,
   -- Wrapped.
   "key" BLOB NOT NULL,
   "bytes" INTEGER NOT NULL,
-  -- 1 when the file was found missing or damaged: the next put of this content writes it anew.
+  -- 1 when it was found missing or damaged: the next put of this content writes it anew.
   "damaged" INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+
+CREATE INDEX "_artifactChunks.file" ON "_artifactChunks" ("file");
 
 -- A content under way or whole. A put makes one, under an id that makes it happen once.
 CREATE TABLE "_artifactContents" (

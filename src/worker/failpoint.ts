@@ -72,6 +72,8 @@ export const FAILPOINTS = [
   'artifacts:version-deleted',
   'artifacts:shredded',
   'artifacts:file-removed',
+  'artifacts:rewritten',
+  'artifacts:moved',
   'series-rules:downsampled',
   'series:append-begun',
   'series:append-before-commit',

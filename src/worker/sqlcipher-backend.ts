@@ -564,7 +564,7 @@ class Opening {
       maintenanceLock,
       queryState: (sql) => state.readers.query(sql, []),
     })
-    const artifacts = await ArtifactStore.start({
+    const artifacts = new ArtifactStore({
       dir,
       state,
       sealingKey: keys.sealingKey,

@@ -1,6 +1,6 @@
 /** store.artifacts from the outside: what goes in comes out, versions share what they share, nothing is lost on the way. */
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -10,11 +10,17 @@ import { codeOf, failureOf, openSharedStore, openTempStore, PASSWORD } from './f
 
 const MIB = 1024 * 1024
 
-/** Paths of the sealed files of a store, unfinished ones among them. */
+/** Paths of the sealed files of a store. */
 function blobs(dir: string): string[] {
   return readdirSync(join(dir, 'blobs'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
+}
+
+/** How many files the rows of chunks name. */
+async function namedFiles(store: Store): Promise<unknown> {
+  const [row] = await store.sql<{ n: number }>('select count(distinct file) n from _artifactChunks')
+  return row?.n
 }
 
 async function* inPieces(content: Uint8Array, bytes: number): AsyncGenerator<Uint8Array> {
@@ -247,6 +253,38 @@ describe('delete', async () => {
     expect(row).toEqual({ n: 0 })
   })
 
+  test('a collection of garbage gives back the room of chunks that are shredded, and leaves those beside them', async () => {
+    const store = await openTempStore()
+    const kept = randomBytes(2 * MIB)
+    await store.artifacts.put('a', Buffer.concat([kept, randomBytes(6 * MIB)]))
+    const { newBytes } = await store.artifacts.put('a', kept)
+    await store.artifacts.delete('a', 1)
+    const bytes = () => blobs(store.dir).reduce((sum, path) => sum + statSync(path).size, 0)
+    expect(bytes()).toBeGreaterThan(8 * MIB)
+    const { freedBytes, files } = await store.artifacts.collectGarbage()
+    expect({ files, isFreed: freedBytes > 4 * MIB }).toEqual({ files: 0, isFreed: true })
+    expect(bytes()).toBeLessThan(kept.length + newBytes + 1_000)
+    expect((await store.artifacts.get('a').bytes()).equals(kept)).toBe(true)
+    expect(await store.artifacts.verify()).toMatchObject({ bytes: kept.length, damage: [] })
+    expect(await store.artifacts.collectGarbage()).toMatchObject({ files: 0, freedBytes: 0 })
+  })
+
+  test('a reader goes on while a collection of garbage moves what it reads', async () => {
+    const store = await openTempStore()
+    const kept = randomBytes(14 * MIB)
+    for (let at = 0; at < kept.length; at += 2 * MIB) {
+      const piece = kept.subarray(at, at + 2 * MIB)
+      await store.artifacts.put('a', Buffer.concat([piece, randomBytes(6 * MIB)]))
+      await store.artifacts.delete('a', at / MIB + 1)
+      await store.artifacts.put('a', piece)
+    }
+    const whole = await store.artifacts.put('whole', kept)
+    for (const { version } of await store.artifacts.versions('a')) await store.artifacts.delete('a', version)
+    const reading = store.artifacts.get('whole', whole.version).bytes()
+    await store.artifacts.collectGarbage()
+    expect((await reading).equals(kept)).toBe(true)
+  })
+
   test('a number that was deleted does not come back', async () => {
     const store = await openTempStore()
     await store.artifacts.put('a', Buffer.from('1'))
@@ -323,9 +361,9 @@ describe('a put that is cut off', async () => {
     const { uploads, freedBytes } = await store.artifacts.collectGarbage({ unfinishedOlderThanMs: 0 })
     expect(uploads).toBe(1)
     expect(freedBytes).toBeGreaterThan(8 * MIB)
-    const { chunks, chunkBytes, unfinishedUploads } = (await store.status()).artifacts
+    const { chunkBytes, unfinishedUploads } = (await store.status()).artifacts
     expect({ chunkBytes, unfinishedUploads }).toEqual({ chunkBytes: kept.length, unfinishedUploads: 0 })
-    expect(blobs(store.dir).length).toBe(chunks)
+    expect(blobs(store.dir).length).toBe(await namedFiles(store))
     expect((await store.artifacts.get('kept').bytes()).equals(kept)).toBe(true)
   })
 
@@ -365,7 +403,7 @@ describe('damage', async () => {
     const store = await openTempStore()
     const content = randomBytes(6 * MIB)
     await store.artifacts.put('model', content)
-    const path = blobs(store.dir)[1] as string
+    const [path] = blobs(store.dir) as [string]
     damage(path)
     return { store, content, path }
   }
@@ -379,7 +417,6 @@ describe('damage', async () => {
     ['missing', rmSync],
     ['damaged', flip],
     ['damaged', (path: string) => truncateSync(path, 1_000)],
-    ['damaged', (path: string) => appendFileSync(path, 'x')],
     ['damaged', (path: string) => writeFileSync(path, '')],
   ] as const)('a %s chunk is told by name, and nothing behind it is given out', async (problem, damage) => {
     const { store, content, path } = await withDamage(damage)
@@ -406,7 +443,7 @@ describe('damage', async () => {
     expect((await store.artifacts.verify()).damage).toEqual([])
     expect((await store.artifacts.get('model').bytes()).equals(content)).toBe(true)
     expect(await store.artifacts.collectGarbage()).toMatchObject({ files: 0 })
-    expect(blobs(store.dir).length).toBe((await store.status()).artifacts.chunks)
+    expect(blobs(store.dir).length).toBe(await namedFiles(store))
   })
 
   test('a chunk in the place of another does not pass for it', async () => {
@@ -428,6 +465,18 @@ describe('damage', async () => {
     writeFileSync(path, bytes)
     expect((await store.artifacts.verify()).damage).toEqual([])
   })
+})
+
+test('a version is damaged once by a file that is missing, however many chunks it had there', async () => {
+  const store = await openTempStore()
+  await store.artifacts.put('a', randomBytes(30 * MIB))
+  const files = blobs(store.dir)
+  for (const path of files) rmSync(path)
+  const { damage, chunks } = await store.artifacts.verify()
+  expect(chunks).toBeGreaterThan(files.length)
+  expect(damage).toHaveLength(files.length)
+  const findings = (await store.check()).filter(({ code }) => code === 'BLOB_MISSING')
+  expect(findings).toHaveLength(files.length)
 })
 
 test('files are for their owner alone', async () => {

@@ -2,6 +2,7 @@
  * Artifacts under SIGKILL, a dying worker and a full disk: what was acknowledged is there and whole, nothing is there
  * twice, and what is there for nobody goes.
  */
+import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -26,7 +27,9 @@ const PUT_POINTS = {
   'artifacts:finished': 8,
 } as const
 const DELETE_POINTS = { 'artifacts:version-deleted': 5, 'artifacts:shredded': 5 } as const
-const POINTS = { ...PUT_POINTS, ...DELETE_POINTS }
+/** Of a collection of garbage, when it moves what is left of a file. */
+const COLLECT_POINTS = { 'artifacts:rewritten': 3, 'artifacts:moved': 3 } as const
+const POINTS = { ...PUT_POINTS, ...DELETE_POINTS, ...COLLECT_POINTS }
 
 function blobs(dir: string): string[] {
   return readdirSync(join(dir, 'blobs'), { recursive: true, withFileTypes: true })
@@ -48,9 +51,9 @@ async function expectWhole(store: TestStore): Promise<Map<string, number[]>> {
   }
   expect((await store.artifacts.verify()).damage).toEqual([])
   await store.artifacts.collectGarbage({ unfinishedOlderThanMs: 0 })
-  const { chunks, unfinishedUploads } = (await store.status()).artifacts
-  expect(unfinishedUploads).toBe(0)
-  expect(chunks === 0 ? [] : blobs(store.dir)).toHaveLength(chunks)
+  expect((await store.status()).artifacts.unfinishedUploads).toBe(0)
+  const [named] = await store.sql<{ n: number }>('select count(distinct file) n from _artifactChunks')
+  expect(named?.n === 0 ? [] : blobs(store.dir)).toHaveLength(Number(named?.n))
   expect(await store.check()).toEqual([])
   return found
 }
@@ -138,6 +141,24 @@ test.each(Object.keys(DELETE_POINTS))(
     expect((await reading).equals(artifactContent('a', 1))).toBe(true)
     expect(store.stats().workerRestarts).toBe(1)
     expect((await expectWhole(store)).get('a')).toEqual([2])
+    await store.close()
+  },
+  LONG_TEST_MS,
+)
+
+test.each(Object.keys(COLLECT_POINTS))(
+  'a collection of garbage goes on when the worker dies at %s, and so does a reader of what it moves',
+  async (name) => {
+    const store = await openWithFailpoint(temporaryDirectory(), `${name}=exit@1`)
+    const kept = randomBytes(3 * MIB)
+    await store.artifacts.put('mixed', Buffer.concat([kept, randomBytes(7 * MIB)]))
+    await store.artifacts.put('kept', kept)
+    await store.artifacts.delete('mixed')
+    const reading = store.artifacts.get('kept').bytes()
+    await store.artifacts.collectGarbage()
+    expect((await reading).equals(kept)).toBe(true)
+    expect(store.stats().workerRestarts).toBe(1)
+    await expectWhole(store)
     await store.close()
   },
   LONG_TEST_MS,

@@ -281,7 +281,7 @@ describe('0007_artifacts', () => {
     const state = await inMemory((await readMigrations(MIGRATIONS_DIR)).map(({ sql }) => sql))
     await state.exec(`
       PRAGMA foreign_keys = ON;
-      INSERT INTO "_artifactChunks" VALUES (1, zeroblob(32), zeroblob(16), zeroblob(60), 5, 0);
+      INSERT INTO "_artifactChunks" VALUES (1, zeroblob(32), zeroblob(16), 0, zeroblob(60), 5, 0);
       INSERT INTO "_artifactContents" VALUES (1, 'u', 0, 5);
       INSERT INTO "_artifactParts" VALUES (1, 0, 1);`)
     await expect(state.exec('DELETE FROM "_artifactChunks"')).rejects.toMatchObject({ code: 'CONSTRAINT' })

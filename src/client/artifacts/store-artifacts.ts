@@ -128,11 +128,12 @@ export interface StoreArtifacts {
   verify(name?: string, options?: VerifyArtifactsOptions): Promise<ArtifactVerification>
   /**
    * Deletes a version, or all. Chunks that no other version has can't be decrypted any more when it resolves: their keys
-   * are overwritten. Their files are removed then. Rejects with `NOT_FOUND`, `READ_ONLY`.
+   * are overwritten. Files that hold nothing else are removed then. Rejects with `NOT_FOUND`, `READ_ONLY`.
    */
   delete(name: string, version?: number): Promise<ArtifactDeletion>
   /**
-   * Removes what crashes and puts that were broken off have left. Maintenance does it by itself. Rejects with `READ_ONLY`.
+   * Removes what crashes and puts that were broken off have left, and gives back the room of deleted chunks that share a
+   * file with others: a file of which less than half is needed is written anew. Maintenance does it by itself. Rejects with `READ_ONLY`.
    */
   collectGarbage(options?: CollectGarbageOptions): Promise<ArtifactGarbage>
 }
@@ -229,16 +230,17 @@ export class ArtifactRegistry implements StoreArtifacts {
     const { onProgress } = checked('verify', verifyOptions, options) as VerifyArtifactsOptions
     if (only !== null) await this.info(only)
     let [chunks, bytes] = [0, 0]
-    const damage: ArtifactDamage[] = []
+    // Chunks that share a file are one damage of a version.
+    const damage = new Map<string, ArtifactDamage>()
     for (let after: number | null = 0; after !== null; ) {
       const page: ResultOf<'artifactVerify'> = await this.#read('artifactVerify', { name: only, after })
       chunks += page.chunks
       bytes += page.bytes
-      damage.push(...page.damage)
+      for (const each of page.damage) damage.set(JSON.stringify([each.name, each.version, each.file]), each)
       after = page.last
       onProgress?.({ chunks, bytes })
     }
-    return { chunks, bytes, damage }
+    return { chunks, bytes, damage: [...damage.values()] }
   }
 
   async delete(name: string, version?: number): Promise<ArtifactDeletion> {

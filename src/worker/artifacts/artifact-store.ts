@@ -1,7 +1,7 @@
 /**
- * The artifacts of an open store. A version is a content, a content is a list of chunks, and a chunk is a sealed file
- * whose key is a row. What is asked for repeatedly (a piece of a put, a chunk of a get) is small, so that commits come
- * in between; hashing, sealing and files are the work of libuv's pool.
+ * The artifacts of an open store. A version is a content, a content is a list of chunks, and a chunk is a sealed part of
+ * a file, whose key is a row. What is asked for repeatedly (a piece of a put, a chunk of a get) is small, so that commits come
+ * in between.
  */
 import { randomUUID } from 'node:crypto'
 import { transfer } from 'comlink'
@@ -29,7 +29,7 @@ import type {
 } from '../../protocol/artifacts.ts'
 import type { BlobCheck } from '../../protocol/check-finding.ts'
 import { StoreError } from '../../protocol/store-error.ts'
-import { givingWayTo } from '../backup/give-way.ts'
+import { givingWayTo, tradingAlong } from '../backup/give-way.ts'
 import type { Committer } from '../committer.ts'
 import { type Connection, queryOnce } from '../driver.ts'
 import { failpoint } from '../failpoint.ts'
@@ -45,10 +45,14 @@ import {
   chunkRow,
   dropParts,
   hex,
+  type MovedChunk,
+  moveChunks,
+  namesOf,
   recordChunks,
   recordParts,
   shredUnreferenced,
   touchContent,
+  WITHOUT_ROW_SQL,
 } from './chunk-rows.ts'
 import { gearTable } from './content-chunker.ts'
 import { type ChunkGroup, Upload } from './upload.ts'
@@ -75,10 +79,12 @@ export const ARTIFACT_METHODS = [
 
 const VERIFIED_CHUNKS = 16
 const COLLECTED_CHUNKS = 256
+/** Of a file's bytes still in use: the rest would take more room than they do. */
+const REWRITTEN_BELOW = 0.5
 /** Far longer than from a file to its row. */
 const PUT_UNDER_WAY_MS = 10 * 60_000
 
-export interface DamagedChunk {
+export interface DamagedFile {
   /** From the store directory. */
   readonly file: string
   readonly problem: 'missing' | 'damaged'
@@ -104,6 +110,7 @@ export class ArtifactStore implements ArtifactMethods {
   readonly #foreignCommits: () => number
   /** Between the chunks of gets. */
   readonly #giveWayToTrading: () => Promise<void>
+  readonly #isTrading: () => boolean
   #ownCommits = 0
   readonly #uploads = new Map<string, Upload>()
   /** Addresses that a put is about to name, in hexadecimal, and how many puts do. */
@@ -114,19 +121,16 @@ export class ArtifactStore implements ArtifactMethods {
   readonly #withoutRoom = new Set<string>()
   #shredding: Promise<unknown> | undefined
 
-  private constructor({ dir, state, commits }: ArtifactStoreOptions, cipher: ChunkCipher) {
+  constructor({ dir, state, commits, sealingKey, storeId }: ArtifactStoreOptions) {
     this.#dir = dir
     this.#committer = state.committer
     this.#query = (sql, parameters) => state.readers.query(sql, parameters)
     this.#files = new BlobFiles(dir)
-    this.#cipher = cipher
-    this.#gears = gearTable(cipher.gearKey)
+    this.#cipher = new ChunkCipher(sealingKey, storeId)
+    this.#gears = gearTable(this.#cipher.gearKey)
     this.#foreignCommits = () => commits() - this.#ownCommits
     this.#giveWayToTrading = givingWayTo(this.#foreignCommits)
-  }
-
-  static async start(options: ArtifactStoreOptions): Promise<ArtifactStore> {
-    return new ArtifactStore(options, await ChunkCipher.of(options.sealingKey, options.storeId))
+    this.#isTrading = tradingAlong(this.#foreignCommits)
   }
 
   async artifactBegin({ upload, name, isResumed, parents }: ArtifactBeginRequest): Promise<ArtifactBegun> {
@@ -161,8 +165,9 @@ export class ArtifactStore implements ArtifactMethods {
           pin: (address) => this.#pin(address),
           unpin: (addresses) => this.#unpin(addresses),
           record: (id, group) => this.#record(id, group),
-          removeUnrecorded: (files) => this.#removeUnrecorded(files),
+          removeUnrecorded: (file) => this.#removeUnrecorded(file),
           giveWay: givingWayTo(this.#foreignCommits),
+          isGentle: this.#isTrading,
         }),
       )
       return { storedBytes, finished: null }
@@ -224,12 +229,7 @@ export class ArtifactStore implements ArtifactMethods {
     return await this.#ownErrors(async () => {
       await this.#giveWayToTrading()
       const row = await this.#chunkAt(request)
-      let bytes = await this.#read(row)
-      if (typeof bytes === 'string') {
-        // A put of the same content may have given it another file meanwhile.
-        const again = await this.#chunkAt(request)
-        if (!again.file.equals(row.file)) bytes = await this.#read(again)
-      }
+      const bytes = await this.#read(row)
       if (typeof bytes !== 'string') return transfer(bytes, [bytes.buffer as ArrayBuffer])
       await this.#markDamaged(row, true)
       const { name, version } = request
@@ -363,14 +363,19 @@ export class ArtifactStore implements ArtifactMethods {
           files += 1
           await failpoint('artifacts:file-removed')
         }
+        for (const file of folder) freedBytes += await this.#rewrite(file)
       }
       return { uploads: uploads.count, chunks, files, freedBytes, isDeferred: false }
     })
   }
 
-  /** Chunks whose file is not what it should be, with the versions that have them. */
-  async *damagedChunks(how: BlobCheck): AsyncGenerator<DamagedChunk> {
+  /** Files that do not hold what they should, with the versions that need it. */
+  async damagedFiles(how: BlobCheck): Promise<DamagedFile[]> {
     const giveWay = givingWayTo(this.#foreignCommits)
+    const damaged = new Map<
+      string,
+      Omit<DamagedFile, 'versions'> & { readonly versions: Map<string, ArtifactReference> }
+    >()
     for (let after = 0; ; ) {
       const rows = await this.#query(
         `SELECT ${CHUNK_COLUMNS} FROM "_artifactChunks" AS c WHERE c."id" > ? ORDER BY c."id" LIMIT ${VERIFIED_CHUNKS}`,
@@ -379,13 +384,18 @@ export class ArtifactStore implements ArtifactMethods {
       for (const row of rows.map(chunkRow)) {
         const problem = how === 'full' ? await this.#read(row) : await this.#look(row)
         if (typeof problem === 'string') {
-          yield { file: blobPath(row.file), problem, versions: await this.#versionsWith(row, null) }
+          const file = blobPath(row.file)
+          const found = damaged.get(file) ?? { file, problem, versions: new Map() }
+          damaged.set(file, found)
+          for (const each of await this.#versionsWith(row, null))
+            found.versions.set(`${each.version} ${each.name}`, each)
         }
         await giveWay()
         after = row.id
       }
-      if (rows.length < VERIFIED_CHUNKS) return
+      if (rows.length < VERIFIED_CHUNKS) break
     }
+    return [...damaged.values()].map((each) => ({ ...each, versions: [...each.versions.values()] }))
   }
 
   /** What garbage collection would remove. Files that are new may be of a put under way, here or in the owner. */
@@ -467,7 +477,7 @@ export class ArtifactStore implements ArtifactMethods {
     ])
     if (found === undefined) return undefined
     const row = chunkRow(found)
-    if (row.isDamaged || (await this.#files.size(row.file)) === row.bytes + SEAL_BYTES) return row
+    if (row.isDamaged || (await this.#look(row)) === undefined) return row
     await this.#markDamaged(row, true)
     return { ...row, isDamaged: true }
   }
@@ -535,13 +545,55 @@ export class ArtifactStore implements ArtifactMethods {
       )
       if (rows.length === 0) return count
       const ids = rows.map(({ id }) => Number(id))
-      const { files } = await this.#whileNoLookup(() =>
+      const { chunks, files } = await this.#whileNoLookup(() =>
         this.#transact((connection) => shredUnreferenced(connection, ids, this.#pins.keys())),
       )
       await this.#removeFiles(files)
-      count += files.length
+      count += chunks
       // The rest is pinned.
-      if (files.length < ids.length) return count
+      if (chunks < ids.length) return count
+    }
+  }
+
+  /**
+   * Moves what is left of a file into a smaller one, once most of it is of no use: nobody can open that any more, but it
+   * takes room. @returns the bytes that were won
+   */
+  async #rewrite(file: Buffer): Promise<number> {
+    const size = await this.#files.size(file)
+    if (size === undefined || this.#unrecorded.has(hex(file))) return 0
+    const rows = await this.#query(
+      `SELECT ${CHUNK_COLUMNS} FROM "_artifactChunks" AS c WHERE c."file" = ? ORDER BY c."offset"`,
+      [file],
+    )
+    const needed = rows.reduce((sum, { bytes }) => sum + Number(bytes) + SEAL_BYTES, 0)
+    if (needed === 0 || needed > size * REWRITTEN_BELOW) return 0
+    const giveWay = givingWayTo(this.#foreignCommits)
+    const blob = this.#files.create(this.#isTrading)
+    this.#unrecorded.add(hex(blob.file))
+    try {
+      const moved: MovedChunk[] = []
+      for (const row of rows.map(chunkRow)) {
+        const content = await this.#readAt(row)
+        // What is damaged stays where a copy of the file from a backup heals it.
+        if (typeof content === 'string') return 0
+        const sealed = Buffer.allocUnsafeSlow(row.bytes + SEAL_BYTES)
+        const whole = { pieces: [content], length: content.length }
+        const wrappedKey = this.#cipher.seal(whole, { file: blob.file, address: row.address }, sealed)
+        moved.push({ id: row.id, file: blob.file, offset: blob.bytes, wrappedKey })
+        await blob.append(sealed)
+        await giveWay()
+      }
+      await blob.finish()
+      await failpoint('artifacts:rewritten')
+      const unneeded = await this.#transact((connection) => moveChunks(connection, file, moved))
+      await failpoint('artifacts:moved')
+      await this.#removeFiles(unneeded)
+      return size - blob.bytes
+    } finally {
+      await blob.abandon().catch(() => undefined)
+      await this.#removeUnrecorded(blob.file).catch(() => undefined)
+      this.#unrecorded.delete(hex(blob.file))
     }
   }
 
@@ -549,19 +601,12 @@ export class ArtifactStore implements ArtifactMethods {
   async #withoutRow(files: readonly Buffer[]): Promise<Buffer[]> {
     const recorded = files.filter((file) => !this.#unrecorded.has(hex(file)))
     if (recorded.length === 0) return []
-    const rows = await this.#query(
-      `SELECT value AS "name" FROM json_each(?) WHERE unhex(value) NOT IN (SELECT "file" FROM "_artifactChunks")`,
-      [JSON.stringify(recorded.map(hex))],
-    )
-    return rows.map(({ name }) => Buffer.from(String(name), 'hex'))
+    return namesOf(await this.#query(WITHOUT_ROW_SQL, [JSON.stringify(recorded.map(hex))]))
   }
 
-  async #removeUnrecorded(files: readonly Uint8Array[]): Promise<void> {
-    const rows = await this.#query(
-      `SELECT value AS "name" FROM json_each(?) WHERE unhex(value) NOT IN (SELECT "file" FROM "_artifactChunks")`,
-      [JSON.stringify(files.map(hex))],
-    )
-    for (const { name } of rows) await this.#files.remove(Buffer.from(String(name), 'hex'))
+  async #removeUnrecorded(file: Uint8Array): Promise<void> {
+    const [unrecorded] = await this.#query(WITHOUT_ROW_SQL, [JSON.stringify([hex(file)])])
+    if (unrecorded !== undefined) await this.#files.remove(file)
   }
 
   /** Files that no row names any more; what can't be removed now is garbage. */
@@ -583,17 +628,30 @@ export class ArtifactStore implements ArtifactMethods {
 
   /** The content of a chunk, or what is wrong with its file. */
   async #read(row: ChunkRow): Promise<Uint8Array | 'missing' | 'damaged'> {
+    const content = await this.#readAt(row)
+    if (typeof content !== 'string') return content
+    // A collection of garbage, or a put of the same content, may have given it another place meanwhile.
+    const again = await this.#chunkWith(row.id)
+    return again === undefined || again.file.equals(row.file) ? content : await this.#readAt(again)
+  }
+
+  async #readAt(row: ChunkRow): Promise<Uint8Array | 'missing' | 'damaged'> {
     const bytes = row.bytes + SEAL_BYTES
-    const content = await this.#files.read(row.file, bytes, (sealed) =>
+    const content = await this.#files.read(row.file, row.offset, bytes, (sealed) =>
       sealed.length === bytes ? (this.#cipher.open(sealed, row.wrappedKey, row) ?? 'damaged') : 'damaged',
     )
     return content ?? 'missing'
   }
 
+  async #chunkWith(id: number): Promise<ChunkRow | undefined> {
+    const [row] = await this.#query(`SELECT ${CHUNK_COLUMNS} FROM "_artifactChunks" AS c WHERE c."id" = ?`, [id])
+    return row === undefined ? undefined : chunkRow(row)
+  }
+
   async #look(row: ChunkRow): Promise<'missing' | 'damaged' | undefined> {
     const bytes = await this.#files.size(row.file)
     if (bytes === undefined) return 'missing'
-    return bytes === row.bytes + SEAL_BYTES ? undefined : 'damaged'
+    return bytes >= row.offset + row.bytes + SEAL_BYTES ? undefined : 'damaged'
   }
 
   async #versionsWith({ id }: ChunkRow, name: string | null): Promise<ArtifactReference[]> {

@@ -1,26 +1,34 @@
 /**
- * What happens to the bytes of a chunk: its address (HMAC-SHA-256, by which the same content is found again), and its
- * seal (AES-256-GCM, NIST SP 800-38D) under a random key of its own, so that it can be shredded by itself. The address
- * takes longest and is made on libuv's pool, through Web Crypto. Sealing is quick beside the copies that a hand-over to
- * the pool costs: half a millisecond a chunk on the worker's thread (docs/decisions/0019).
+ * What happens to the bytes of a chunk: its address, by which the same content is found again, and its seal (AES-256-GCM,
+ * NIST SP 800-38D) under a random key of its own, so that it can be shredded by itself. Both are quick beside the copies
+ * that a hand-over to libuv's pool costs, and are made on the worker's thread (docs/decisions/0019).
  *
- * A file is `HFA1`, nonce (12 bytes), ciphertext, tag (16 bytes). Name and address are associated data: a file opens
- * under no other name. In its row the key is wrapped, so that SQL, which anyone with the API can write, shows none.
+ * An address is HMAC-SHA-256 of the content's length and of two universal hashes of it under secret keys: hash first,
+ * then a pseudorandom function of the short hash (Wegman and Carter, JCSS 22, 1981). The hash is GHASH, which processors
+ * have instructions for: GMAC under a key used for nothing else. Its nonce never changes, so its tags must never be seen;
+ * they are the input of the HMAC, and are gone then. Who has not the keys finds two chunks of one address by luck alone,
+ * with a chance below 2^-200 a pair; who has them has the data key, and could write what he likes.
+ *
+ * A sealed chunk is `HFA1`, nonce (12 bytes), ciphertext, tag (16 bytes). Name of the file and address are associated
+ * data: it opens under no other name. In its row the key is wrapped, so that SQL, which anyone with the API can write,
+ * shows none.
  */
-import { randomBytes, webcrypto } from 'node:crypto'
-import { encrypt, NONCE_BYTES, TAG_BYTES } from '../../crypto/aes-256-gcm.ts'
+import { createCipheriv, createDecipheriv, createHmac, type DecipherGCM, randomBytes } from 'node:crypto'
+import { NONCE_BYTES, TAG_BYTES } from '../../crypto/aes-256-gcm.ts'
 import { openBytes, sealBytes } from '../../crypto/sealed-bytes.ts'
 import { deriveSubKey } from '../../crypto/sub-key.ts'
-import { withSecret, zero } from '../../crypto/zero.ts'
+import { zero } from '../../crypto/zero.ts'
 import { StoreError } from '../../protocol/store-error.ts'
+import type { Chunk } from './content-chunker.ts'
 
-const { subtle } = webcrypto
 const MAGIC = Buffer.from('HFA1')
 const HEADER_BYTES = MAGIC.length + NONCE_BYTES
 const KEY_BYTES = 32
+const NO_NONCE = Buffer.alloc(NONCE_BYTES)
+const ALGORITHM = 'aes-256-gcm'
 export const FILE_NAME_BYTES = 16
 
-/** What a sealed file has beyond its content. */
+/** What a sealed chunk has beyond its content. */
 export const SEAL_BYTES = HEADER_BYTES + TAG_BYTES
 
 export interface ChunkName {
@@ -29,58 +37,63 @@ export interface ChunkName {
   readonly address: Uint8Array
 }
 
-export interface SealedChunk {
-  /** To be written one after the other. */
-  readonly parts: readonly Uint8Array[]
-  readonly wrappedKey: Buffer
-}
-
 export class ChunkCipher {
   readonly #wrappingKey: Buffer
-  readonly #addressKey: webcrypto.CryptoKey
+  readonly #addressKey: Buffer
+  readonly #hashKeys: readonly [Buffer, Buffer]
   readonly gearKey: Buffer
 
-  private constructor(wrappingKey: Buffer, addressKey: webcrypto.CryptoKey, gearKey: Buffer) {
-    this.#wrappingKey = wrappingKey
-    this.#addressKey = addressKey
-    this.gearKey = gearKey
-  }
-
   /** @param sealingKey random, one a store, and the same through every change of password and data key */
-  static async of(sealingKey: Uint8Array, storeId: string): Promise<ChunkCipher> {
-    const addressKey = await withSecret(deriveSubKey(sealingKey, storeId, 'artifact-address'), (key) =>
-      subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']),
-    )
-    return new ChunkCipher(
-      deriveSubKey(sealingKey, storeId, 'artifact-wrap'),
-      addressKey,
-      deriveSubKey(sealingKey, storeId, 'artifact-gear'),
-    )
+  constructor(sealingKey: Uint8Array, storeId: string) {
+    this.#wrappingKey = deriveSubKey(sealingKey, storeId, 'artifact-wrap')
+    this.#addressKey = deriveSubKey(sealingKey, storeId, 'artifact-address')
+    this.#hashKeys = [
+      deriveSubKey(sealingKey, storeId, 'artifact-hash-1'),
+      deriveSubKey(sealingKey, storeId, 'artifact-hash-2'),
+    ]
+    this.gearKey = deriveSubKey(sealingKey, storeId, 'artifact-gear')
   }
 
-  async address(content: Uint8Array): Promise<Buffer> {
-    return Buffer.from(await subtle.sign('HMAC', this.#addressKey, content))
+  address({ pieces, length }: Chunk): Buffer {
+    const hmac = createHmac('sha256', this.#addressKey).update(String(length))
+    for (const key of this.#hashKeys) hmac.update(universalHash(key, pieces))
+    return hmac.digest()
   }
 
-  seal(content: Uint8Array, name: ChunkName): SealedChunk {
+  /** Fills the beginning of `into`, which takes SEAL_BYTES more than the content. @returns the wrapped key */
+  seal(content: Chunk, name: ChunkName, into: Buffer): Buffer {
     const key = randomBytes(KEY_BYTES)
     try {
-      const { nonce, ciphertext, tag } = encrypt(key, content, associatedData(name))
-      return {
-        parts: [Buffer.concat([MAGIC, nonce]), ciphertext, tag],
-        wrappedKey: sealBytes(key, this.#wrappingKey, associatedData(name)),
+      const nonce = randomBytes(NONCE_BYTES)
+      const cipher = createCipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES })
+      cipher.setAAD(associatedData(name))
+      into.set(MAGIC)
+      into.set(nonce, MAGIC.length)
+      let at = HEADER_BYTES
+      for (const piece of content.pieces) {
+        into.set(cipher.update(piece), at)
+        at += piece.length
       }
+      cipher.final()
+      into.set(cipher.getAuthTag(), at)
+      return sealBytes(key, this.#wrappingKey, associatedData(name))
     } finally {
       zero(key)
     }
   }
 
-  /** The content in a buffer of its own; undefined when the file is not what was sealed under this name. */
-  open(sealed: Uint8Array, wrappedKey: Uint8Array, name: ChunkName): Buffer | undefined {
+  /** The content in a buffer of its own; undefined when it is not what was sealed under this name. */
+  open(sealed: Buffer, wrappedKey: Uint8Array, name: ChunkName): Buffer | undefined {
     if (sealed.length < SEAL_BYTES || !MAGIC.equals(sealed.subarray(0, MAGIC.length))) return undefined
     const key = this.#unwrap(wrappedKey, name)
     try {
-      return openBytes(sealed.subarray(MAGIC.length), key, associatedData(name))
+      const decipher = createDecipheriv(ALGORITHM, key, sealed.subarray(MAGIC.length, HEADER_BYTES), {
+        authTagLength: TAG_BYTES,
+      })
+      decipher.setAAD(associatedData(name))
+      decipher.setAuthTag(sealed.subarray(-TAG_BYTES))
+      const content = decipher.update(sealed.subarray(HEADER_BYTES, -TAG_BYTES))
+      return isAuthentic(decipher) ? content : undefined
     } finally {
       zero(key)
     }
@@ -93,7 +106,25 @@ export class ChunkCipher {
   }
 
   zero(): void {
-    zero(this.#wrappingKey, this.gearKey)
+    zero(this.#wrappingKey, this.#addressKey, ...this.#hashKeys, this.gearKey)
+  }
+}
+
+/** 128 bits that two contents of one length share with a chance below 2^-110, for whoever knows nothing of the key. */
+function universalHash(key: Uint8Array, pieces: readonly Uint8Array[]): Buffer {
+  const hash = createCipheriv(ALGORITHM, key, NO_NONCE, { authTagLength: TAG_BYTES })
+  for (const piece of pieces) hash.setAAD(piece)
+  hash.final()
+  return hash.getAuthTag()
+}
+
+/** Nothing that was deciphered is of use before this. */
+function isAuthentic(decipher: DecipherGCM): boolean {
+  try {
+    decipher.final()
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,10 +1,11 @@
 /** Rows of chunks, contents and their parts. Every statement takes a whole group: the commits of trading wait meanwhile. */
-import { type Connection, queryOnce } from '../driver.ts'
+import { type Connection, queryOnce, type Row } from '../driver.ts'
 
 /** A chunk that was sealed and is durable, and not yet in a row. */
 export interface NewChunk {
   readonly address: Uint8Array
   readonly file: Uint8Array
+  readonly offset: number
   readonly wrappedKey: Uint8Array
   readonly bytes: number
 }
@@ -18,18 +19,21 @@ export interface ChunkRow {
   readonly id: number
   readonly address: Buffer
   readonly file: Buffer
+  /** Where in the file it begins. */
+  readonly offset: number
   readonly wrappedKey: Buffer
   readonly bytes: number
   readonly isDamaged: boolean
 }
 
-export const CHUNK_COLUMNS = 'c."id", c."address", c."file", c."key", c."bytes", c."damaged"'
+export const CHUNK_COLUMNS = 'c."id", c."address", c."file", c."offset", c."key", c."bytes", c."damaged"'
 
 export function chunkRow(row: Readonly<Record<string, unknown>>): ChunkRow {
   return {
     id: Number(row.id),
     address: Buffer.from(row.address as Uint8Array),
     file: Buffer.from(row.file as Uint8Array),
+    offset: Number(row.offset),
     wrappedKey: Buffer.from(row.key as Uint8Array),
     bytes: Number(row.bytes),
     isDamaged: Number(row.damaged) !== 0,
@@ -52,17 +56,18 @@ export async function touchContent(
 }
 
 /**
- * Gives each chunk a row, or its row the new file where that had no whole one. Those of an address which came in by
+ * Gives each chunk a row, or its row the new place where that had no whole one. Those of an address which came in by
  * another put meanwhile are not needed.
  *
- * @returns files that no row names: superfluous ones and those that were replaced
+ * @returns files that no row names any more
  */
 export async function recordChunks(connection: Connection, chunks: readonly NewChunk[]): Promise<Buffer[]> {
   if (chunks.length === 0) return []
   const json = JSON.stringify(
-    chunks.map((each) => [hex(each.address), hex(each.file), hex(each.wrappedKey), each.bytes]),
+    chunks.map((each) => [hex(each.address), hex(each.file), hex(each.wrappedKey), each.bytes, each.offset]),
   )
-  const given = `SELECT unhex(value ->> 0) AS "address", unhex(value ->> 1) AS "file", unhex(value ->> 2) AS "key", value ->> 3 AS "bytes" FROM json_each(?)`
+  const given = `SELECT unhex(value ->> 0) AS "address", unhex(value ->> 1) AS "file", unhex(value ->> 2) AS "key", value ->> 3 AS "bytes",
+    value ->> 4 AS "offset" FROM json_each(?)`
   const replaced = await queryOnce(
     connection,
     `SELECT c."file" FROM "_artifactChunks" AS c JOIN (${given}) AS g ON g."address" = c."address" WHERE c."damaged" = 1`,
@@ -70,16 +75,58 @@ export async function recordChunks(connection: Connection, chunks: readonly NewC
   )
   await queryOnce(
     connection,
-    `INSERT INTO "_artifactChunks" ("address", "file", "key", "bytes") SELECT "address", "file", "key", "bytes" FROM (${given}) WHERE TRUE
-     ON CONFLICT ("address") DO UPDATE SET "file" = excluded."file", "key" = excluded."key", "damaged" = 0 WHERE "damaged" = 1`,
+    `INSERT INTO "_artifactChunks" ("address", "file", "offset", "key", "bytes")
+     SELECT "address", "file", "offset", "key", "bytes" FROM (${given}) WHERE TRUE
+     ON CONFLICT ("address") DO UPDATE SET "file" = excluded."file", "offset" = excluded."offset", "key" = excluded."key", "damaged" = 0
+     WHERE "damaged" = 1`,
     [json],
   )
-  const superfluous = await queryOnce(
+  return await withoutRow(connection, [
+    ...replaced.map(({ file }) => file as Uint8Array),
+    ...chunks.map(({ file }) => file),
+  ])
+}
+
+/** Those of the files that no row names. */
+export async function withoutRow(connection: Connection, files: readonly Uint8Array[]): Promise<Buffer[]> {
+  if (files.length === 0) return []
+  return namesOf(await queryOnce(connection, WITHOUT_ROW_SQL, [JSON.stringify([...new Set(files.map(hex))])]))
+}
+
+/** Takes names in hexadecimal, as an array in JSON. */
+export const WITHOUT_ROW_SQL = `SELECT value AS "name" FROM json_each(?)
+  WHERE NOT EXISTS (SELECT 1 FROM "_artifactChunks" AS c WHERE c."file" = unhex(value))`
+
+export function namesOf(rows: readonly Row[]): Buffer[] {
+  return rows.map(({ name }) => Buffer.from(String(name), 'hex'))
+}
+
+/** A chunk that was sealed anew. */
+export interface MovedChunk {
+  readonly id: number
+  readonly file: Uint8Array
+  readonly offset: number
+  readonly wrappedKey: Uint8Array
+}
+
+/**
+ * Gives the rows their new place, but for those that were deleted or have another one meanwhile.
+ *
+ * @returns files that no row names any more
+ */
+export async function moveChunks(
+  connection: Connection,
+  from: Uint8Array,
+  moved: readonly MovedChunk[],
+): Promise<Buffer[]> {
+  const json = JSON.stringify(moved.map(({ id, file, offset, wrappedKey }) => [id, hex(file), offset, hex(wrappedKey)]))
+  await queryOnce(
     connection,
-    `SELECT g."file" FROM (${given}) AS g WHERE NOT EXISTS (SELECT 1 FROM "_artifactChunks" AS c WHERE c."file" = g."file")`,
-    [json],
+    `UPDATE "_artifactChunks" AS c SET "file" = unhex(g.value ->> 1), "offset" = g.value ->> 2, "key" = unhex(g.value ->> 3)
+     FROM json_each(?) AS g WHERE c."id" = g.value ->> 0 AND c."file" = ?`,
+    [json, from],
   )
-  return [...replaced, ...superfluous].map(({ file }) => Buffer.from(file as Uint8Array))
+  return await withoutRow(connection, [from, ...moved.map(({ file }) => file)])
 }
 
 export async function recordParts(connection: Connection, content: number, parts: readonly Part[]): Promise<void> {
@@ -97,9 +144,10 @@ export async function recordParts(connection: Connection, content: number, parts
 const DROPPED_PARTS = 256
 
 export interface ShreddedChunks {
-  /** Nobody can open them any more. */
-  readonly files: readonly Buffer[]
+  readonly chunks: number
   readonly bytes: number
+  /** Those that have no other chunks. */
+  readonly files: readonly Buffer[]
 }
 
 /**
@@ -151,8 +199,12 @@ export async function shredUnreferenced(
     ])
   }
   return {
-    files: doomed.map(({ file }) => Buffer.from(file as Uint8Array)),
+    chunks: doomed.length,
     bytes: doomed.reduce((sum, { bytes }) => sum + Number(bytes), 0),
+    files: await withoutRow(
+      connection,
+      doomed.map(({ file }) => file as Uint8Array),
+    ),
   }
 }
 

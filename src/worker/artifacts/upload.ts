@@ -1,17 +1,18 @@
 /**
- * One put under way in the worker. Pieces come in order and are cut into chunks; each chunk is addressed and, when it is
- * new, sealed, written and synced, three at a time. Groups of chunks are made durable and then recorded in one transaction, so
- * that what a crash leaves is whole chunks of the beginning, or files that no row names.
+ * One put under way in the worker. Pieces come in order and are cut into chunks; those that are new are sealed one after
+ * the other into the file of their group, straight from the memory in which they came. A group is made durable and then recorded in
+ * one transaction, so that what a crash leaves is whole chunks of the beginning, or files that no row names.
  */
 import { StoreError } from '../../protocol/store-error.ts'
 import { failpoint } from '../failpoint.ts'
-import type { BlobFiles } from './blob-files.ts'
-import type { ChunkCipher } from './chunk-cipher.ts'
+import type { BlobFiles, BlobWriter } from './blob-files.ts'
+import { type ChunkCipher, SEAL_BYTES } from './chunk-cipher.ts'
 import type { ChunkRow, NewChunk, Part } from './chunk-rows.ts'
-import { ContentChunker } from './content-chunker.ts'
+import { type Chunk, ContentChunker, MAX_CHUNK_BYTES } from './content-chunker.ts'
 
 const GROUP_BYTES = 8 * 1024 * 1024
 const MAX_CHUNKS_UNDER_WAY = 3
+const MAX_SEALED_BYTES = MAX_CHUNK_BYTES + SEAL_BYTES
 
 /** What of an upload is to be recorded in one transaction. */
 export interface ChunkGroup {
@@ -28,19 +29,31 @@ export interface UploadPlace {
   readonly unpin: (addresses: readonly Uint8Array[]) => void
   /** Keeps files without a row from being taken for garbage. */
   readonly unrecorded: Set<string>
-  /** Removes those of the files that no row names. */
-  readonly removeUnrecorded: (files: readonly Uint8Array[]) => Promise<void>
+  /** Removes the file if no row names it. */
+  readonly removeUnrecorded: (file: Uint8Array) => Promise<void>
   readonly record: (upload: string, group: ChunkGroup) => Promise<void>
   readonly giveWay: () => Promise<void>
+  /** Commits come meanwhile. */
+  readonly isGentle: () => boolean
 }
 
 interface Group {
-  readonly newName: () => Buffer
+  blob: BlobWriter | undefined
   readonly chunks: NewChunk[]
   readonly parts: Part[]
-  readonly addresses: Map<string, Promise<void>>
+  readonly addresses: Set<string>
   readonly pinned: Buffer[]
   bytes: number
+}
+
+interface FoundChunk {
+  readonly address: Buffer
+  readonly isStored: boolean
+}
+
+interface SealedMemory {
+  readonly memory: Buffer
+  isFree: Promise<void>
 }
 
 export class Upload {
@@ -52,7 +65,13 @@ export class Upload {
   #chunkAt: number
   #storedBytes: number
   #group: Group
+  /** Chunks in their order, of which the first is next to be sealed. */
   #underWay: Promise<void>[] = []
+  /** One is filled while the other is written. */
+  readonly #sealed = [0, 1].map(
+    (): SealedMemory => ({ memory: Buffer.allocUnsafeSlow(MAX_SEALED_BYTES), isFree: Promise.resolve() }),
+  )
+  #filled = 0
   /** Pieces one after the other, and groups likewise behind them. */
   #pieces: Promise<unknown> = Promise.resolve()
   #groups: Promise<void> = Promise.resolve()
@@ -77,7 +96,7 @@ export class Upload {
     return this.#position
   }
 
-  /** Resolves when `bytes` may be given up to what `storedBytes` tells by then. */
+  /** `bytes` must stay as they are until `storedBytes` tells that they are durable. */
   write(at: number, bytes: Uint8Array): Promise<void> {
     return this.#inOrder(() => this.#write(at, bytes))
   }
@@ -144,48 +163,63 @@ export class Upload {
   }
 
   /** Begins work on a chunk as soon as there is a place for it. */
-  async #take(chunk: Buffer): Promise<void> {
+  async #take(chunk: Chunk): Promise<void> {
     const at = this.#chunkAt
     this.#chunkAt += chunk.length
     if (this.#group.bytes >= GROUP_BYTES) await this.#endGroup()
-    while (this.#underWay.length >= MAX_CHUNKS_UNDER_WAY) await Promise.race(this.#underWay)
+    while (this.#underWay.length >= MAX_CHUNKS_UNDER_WAY) await this.#underWay[0]
     this.#assertSound()
     const group = this.#group
     group.bytes += chunk.length
-    const work = this.#storeChunk(group, at, chunk)
+    const before = this.#underWay.at(-1)
+    const found = this.#find(group, chunk)
+    const work = Promise.all([found, before])
+      .then(([{ address, isStored }]) => this.#storeChunk(group, { at, address, chunk, isStored }))
       .catch((error: unknown) => {
         this.#failure ??= { error }
       })
       .then(() => {
-        this.#chunker.giveBack(chunk)
         this.#underWay = this.#underWay.filter((each) => each !== work)
       })
     this.#underWay.push(work)
   }
 
-  async #storeChunk(group: Group, at: number, chunk: Buffer): Promise<void> {
-    const { cipher } = this.#place
-    const address = await cipher.address(chunk)
-    group.parts.push({ at, address })
-    const key = address.toString('hex')
-    const sameContent = group.addresses.get(key)
-    if (sameContent !== undefined) return await sameContent
-    const stored = this.#storeContent(group, address, chunk)
-    group.addresses.set(key, stored)
-    await stored
+  async #find(group: Group, chunk: Chunk): Promise<FoundChunk> {
+    const address = this.#place.cipher.address(chunk)
+    group.pinned.push(address)
+    const known = await this.#place.pin(address)
+    return { address, isStored: known !== undefined && !known.isDamaged }
   }
 
-  async #storeContent(group: Group, address: Buffer, chunk: Buffer): Promise<void> {
-    const { cipher, files, pin, unrecorded } = this.#place
-    group.pinned.push(address)
-    const known = await pin(address)
-    if (known !== undefined && !known.isDamaged) return
-    const file = group.newName()
-    const { parts, wrappedKey } = cipher.seal(chunk, { file, address })
-    unrecorded.add(file.toString('hex'))
-    group.chunks.push({ address, file, wrappedKey, bytes: chunk.length })
-    await files.write(file, parts)
-    await failpoint('artifacts:chunk-written')
+  async #storeChunk(
+    group: Group,
+    { at, address, chunk, isStored }: FoundChunk & { readonly at: number; readonly chunk: Chunk },
+  ): Promise<void> {
+    this.#assertSound()
+    const { cipher } = this.#place
+    group.parts.push({ at, address })
+    const key = address.toString('hex')
+    if (isStored || group.addresses.has(key)) return
+    group.addresses.add(key)
+    const blob = group.blob ?? this.#newBlob(group)
+    const into = this.#sealed[this.#filled] as SealedMemory
+    this.#filled = 1 - this.#filled
+    await into.isFree
+    const wrappedKey = cipher.seal(chunk, { file: blob.file, address }, into.memory)
+    group.chunks.push({ address, file: blob.file, offset: blob.bytes, wrappedKey, bytes: chunk.length })
+    into.isFree = blob
+      .append(into.memory.subarray(0, chunk.length + SEAL_BYTES))
+      .then(() => failpoint('artifacts:chunk-written'))
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+  }
+
+  #newBlob(group: Group): BlobWriter {
+    const blob = this.#place.files.create(this.#place.isGentle)
+    this.#place.unrecorded.add(blob.file.toString('hex'))
+    group.blob = blob
+    return blob
   }
 
   async #endGroup(): Promise<void> {
@@ -207,9 +241,8 @@ export class Upload {
 
   async #store<T>(group: Group, record: (group: ChunkGroup) => Promise<T>): Promise<T> {
     try {
-      const { chunks } = group
-      const parts = group.parts.sort((a, b) => a.at - b.at)
-      await this.#place.files.publish(chunks.map(({ file }) => file))
+      const { chunks, parts } = group
+      await group.blob?.finish()
       await failpoint('artifacts:group-durable')
       const result = await record({ chunks, parts })
       this.#storedBytes += group.bytes
@@ -222,14 +255,17 @@ export class Upload {
   }
 
   async #dropGroup(group: Group): Promise<void> {
-    // What was asked to be recorded may have been, whatever the answer was: the rows tell.
-    await this.#place.removeUnrecorded(group.chunks.map(({ file }) => file)).catch(() => undefined)
+    if (group.blob !== undefined) {
+      await group.blob.abandon().catch(() => undefined)
+      // What was asked to be recorded may have been, whatever the answer was: the rows tell.
+      await this.#place.removeUnrecorded(group.blob.file).catch(() => undefined)
+    }
     this.#letGo(group)
   }
 
-  #letGo(group: Group): void {
-    for (const { file } of group.chunks) this.#place.unrecorded.delete(Buffer.from(file).toString('hex'))
-    this.#place.unpin(group.pinned)
+  #letGo({ blob, pinned }: Group): void {
+    if (blob !== undefined) this.#place.unrecorded.delete(blob.file.toString('hex'))
+    this.#place.unpin(pinned)
   }
 
   async #settle(work: readonly Promise<void>[]): Promise<void> {
@@ -241,13 +277,6 @@ export class Upload {
   }
 
   #newGroup(): Group {
-    return {
-      newName: this.#place.files.newNames(),
-      chunks: [],
-      parts: [],
-      addresses: new Map(),
-      pinned: [],
-      bytes: 0,
-    }
+    return { blob: undefined, chunks: [], parts: [], addresses: new Set(), pinned: [], bytes: 0 }
   }
 }

@@ -17,3 +17,18 @@ export function givingWayTo(commits: () => number): () => Promise<void> {
     resumedAt = performance.now()
   }
 }
+
+/** How long after a commit the next one is to be expected. */
+const TRADING_MS = 100
+
+/** Tells whether commits come, by having seen some since it was asked last or shortly before. */
+export function tradingAlong(commits: () => number): () => boolean {
+  let seen = commits()
+  let seenAt = Number.NEGATIVE_INFINITY
+  return () => {
+    const now = commits()
+    if (now !== seen) seenAt = performance.now()
+    seen = now
+    return performance.now() - seenAt < TRADING_MS
+  }
+}

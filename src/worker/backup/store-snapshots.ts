@@ -75,7 +75,7 @@ export async function takeStoreSnapshot(source: StoreSnapshotSource): Promise<St
 
 /** Those that the snapshot has rows of: what else is in the folder, nobody can open. */
 async function blobsOf(state: Connection): Promise<string[]> {
-  const rows = await queryOnce(state, `SELECT "file" FROM "_artifactChunks" ORDER BY "file"`)
+  const rows = await queryOnce(state, `SELECT DISTINCT "file" FROM "_artifactChunks" ORDER BY "file"`)
   return rows.map(({ file }) => blobPath(file as Uint8Array))
 }
 

@@ -7,7 +7,7 @@ const NAMED_VERSIONS = 3
 
 export async function blobFindings(artifacts: ArtifactStore, how: BlobCheck): Promise<CheckFinding[]> {
   const findings: CheckFinding[] = []
-  for await (const { file, problem, versions } of artifacts.damagedChunks(how)) {
+  for (const { file, problem, versions } of await artifacts.damagedFiles(how)) {
     const named = versions.slice(0, NAMED_VERSIONS).map(({ name, version }) => `${name} version ${version}`)
     const others = versions.length - named.length
     const of = `${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}`

@@ -26,7 +26,7 @@ async function keep(name: string): Promise<never> {
       await store.artifacts.delete(name, oldest)
       report('deleted', name, oldest)
     }
-    if (n % 3 === 0) await store.artifacts.collectGarbage({ unfinishedOlderThanMs: 0 })
+    if (n % 2 === 0) await store.artifacts.collectGarbage({ unfinishedOlderThanMs: 0 })
   }
 }
 
