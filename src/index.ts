@@ -46,6 +46,7 @@ export type { ChangeEvent, ChangeListener } from './client/collection-state.ts'
 export type { LatencySummary, QueueLimits, QueueStats } from './client/commit-queue.ts'
 export { type MetricsServer, type ServeMetricsOptions, serveMetrics } from './client/metrics-server.ts'
 export { type OpenStoreOptions, openStore } from './client/open-store.ts'
+export { readPasswordFile } from './client/password-source.ts'
 export { fillId } from './client/reconcile/deterministic-id.ts'
 export {
   type Answer,

@@ -6,6 +6,7 @@ import {
   listBackups,
   pruneBackups,
   type RetentionRule,
+  readPasswordFile,
   StoreError,
   verifyBackup,
 } from '../index.ts'
@@ -13,7 +14,6 @@ import { byteSize } from './byte-size.ts'
 import { counted } from './counted.ts'
 import { EXIT } from './exit-codes.ts'
 import { withReader } from './open-session-store.ts'
-import { readPasswordFile } from './password-file.ts'
 import { Progress } from './progress.ts'
 import type { Session } from './session.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -156,11 +156,11 @@ async function verify(session: Session, { from, id }: FromOptions): Promise<void
 
 /** Nobody is asked for one: without it the hashes are checked all the same. */
 async function passwordAtHand({ options }: Session): Promise<Uint8Array | undefined> {
-  if (options.passwordFile !== undefined) return await readPasswordFile(options.passwordFile, '--password-file')
+  if (options.passwordFile !== undefined) return readPasswordFile(options.passwordFile, '--password-file')
   const given = process.env.HOLDFAST_PASSWORD
   if (given) return new TextEncoder().encode(given)
   const file = process.env.HOLDFAST_PASSWORD_FILE
-  return file ? await readPasswordFile(file, 'HOLDFAST_PASSWORD_FILE') : undefined
+  return file ? readPasswordFile(file, 'HOLDFAST_PASSWORD_FILE') : undefined
 }
 
 async function prune({ terminal }: Session, from: string, keep: KeepOptions): Promise<void> {

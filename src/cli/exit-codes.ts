@@ -52,6 +52,7 @@ const EXIT_OF_ERROR: Readonly<Record<StoreErrorCode, ExitName>> = {
   STORE_LOCKED: 'locked',
   STORE_CORRUPT: 'corrupt',
   KEYRING_CORRUPT: 'corrupt',
+  KEYRING_OUTDATED: 'corrupt',
   STORE_FROM_FUTURE: 'migration',
   MIGRATION_FAILED: 'migration',
   MIGRATION_PENDING: 'migration',

@@ -117,6 +117,24 @@ export function addKeyCommand(program: Command, session: () => Session): void {
         for (const { file, key: hex } of raw) await terminal.writeLine(`${file}\tPRAGMA key = "x'${hex}'"`)
       })
     })
+  key
+    .command('accept-older')
+    .description('go on with a keyring that is older than the store, where the newer one is lost; recorded')
+    .option('--yes-its-passwords-may-open-the-store', 'without it nothing is changed')
+    .action(async (options: { readonly yesItsPasswordsMayOpenTheStore?: boolean }) => {
+      if (options.yesItsPasswordsMayOpenTheStore !== true) {
+        throw new StoreError(
+          'INVALID_ARGUMENT',
+          'The passwords of the older keyring open the store again, one that had leaked among them. Say --yes-its-passwords-may-open-the-store if that is what you want.',
+        )
+      }
+      await withKeyring(session(), async (keys, { terminal }) => {
+        const info = await keys.acceptOlder({ yesItsPasswordsMayOpenTheStore: true })
+        if (terminal.isJson) return await terminal.writeJson(info)
+        await terminal.writeLine(`The keyring counts from now on, as generation ${info.generation}.`)
+        terminal.notice('Look at holdfast key list: passwords that were changed or removed since are back.')
+      })
+    })
 }
 
 async function add(keys: KeyringOperations, session: Session, { label, command }: AddOptions): Promise<void> {

@@ -1,8 +1,7 @@
 /** The password that is to be, from its own two variables or the terminal; never from an argument. */
-import { StoreError } from '../index.ts'
+import { readPasswordFile, StoreError } from '../index.ts'
 import { HiddenPrompt } from './hidden-prompt.ts'
 import { askTwice } from './password.ts'
-import { readPasswordFile } from './password-file.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -16,7 +15,7 @@ export async function findNewPassword(session: Session): Promise<Uint8Array> {
   delete process.env.HOLDFAST_NEW_PASSWORD
   if (given) return new TextEncoder().encode(given)
   const file = process.env.HOLDFAST_NEW_PASSWORD_FILE
-  if (file) return await readPasswordFile(file, 'HOLDFAST_NEW_PASSWORD_FILE')
+  if (file) return readPasswordFile(file, 'HOLDFAST_NEW_PASSWORD_FILE')
   const prompt = HiddenPrompt.open(session.interruption)
   if (prompt === undefined) {
     throw new StoreError(

@@ -11,7 +11,7 @@ export const PASSWORD_FILE_VARIABLE = 'HOLDFAST_PASSWORD_FILE'
  * @throws StoreError `PASSWORD_MISSING`
  */
 export function readPassword(option: string | Uint8Array | undefined): Uint8Array {
-  const password = option ?? passwordVariable() ?? readPasswordFile()
+  const password = option ?? passwordVariable() ?? namedPasswordFile()
   if (password === undefined || password.length === 0) {
     throw new StoreError(
       'PASSWORD_MISSING',
@@ -31,21 +31,28 @@ export function forgetPasswordVariable(): void {
   delete process.env[PASSWORD_VARIABLE]
 }
 
-function readPasswordFile(): Uint8Array | undefined {
+function namedPasswordFile(): Uint8Array | undefined {
   const path = process.env[PASSWORD_FILE_VARIABLE]
-  if (path === undefined || path === '') return undefined
+  return path === undefined || path === '' ? undefined : readPasswordFile(path, PASSWORD_FILE_VARIABLE)
+}
+
+/**
+ * A password out of a file; one line break at its end is not part of it. The caller zeroes it.
+ *
+ * @param namedBy the option or variable to check when there is no such file
+ * @throws StoreError `PASSWORD_MISSING`
+ *
+ * @example await store.keys.rotatePassword(readPasswordFile('/run/secrets/next', 'the secret "next"'))
+ */
+export function readPasswordFile(path: string, namedBy: string): Uint8Array {
   let bytes: Buffer
   try {
     bytes = readFileSync(path)
   } catch (cause) {
-    throw new StoreError(
-      'PASSWORD_MISSING',
-      `The password file ${path} can't be read. Check ${PASSWORD_FILE_VARIABLE}.`,
-      {
-        details: { path },
-        cause,
-      },
-    )
+    throw new StoreError('PASSWORD_MISSING', `The password file ${path} can't be read. Check ${namedBy}.`, {
+      details: { path },
+      cause,
+    })
   }
   let end = bytes.length
   if (bytes[end - 1] === 0x0a) end -= 1

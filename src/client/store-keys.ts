@@ -78,6 +78,14 @@ export interface KeyringOperations {
    * rotated. Recorded in the audit trail.
    */
   exportRaw(options: KeyActor & { readonly yesGiveMeTheKeys: true }): Promise<readonly RawDatabaseKey[]>
+  /**
+   * Makes a keyring that is older than the store the one that counts, where the newer one is lost. Its passwords open the
+   * store again, those that were changed since among them. Recorded in the audit trail. Rejects with `INVALID_ARGUMENT`
+   * when it is not older.
+   *
+   * @example await openKeyring({ dir, password }).acceptOlder({ yesItsPasswordsMayOpenTheStore: true })
+   */
+  acceptOlder(options: KeyActor & { readonly yesItsPasswordsMayOpenTheStore: true }): Promise<KeyringInfo>
 }
 
 /** The keys of an open store. */
@@ -142,6 +150,16 @@ class KeyringClient implements KeyringOperations {
     return (await this.#ask({ operation: 'export-raw' }, actorOf(options))).rawKeys
   }
 
+  async acceptOlder(options: KeyActor & { readonly yesItsPasswordsMayOpenTheStore: true }): Promise<KeyringInfo> {
+    if (options?.yesItsPasswordsMayOpenTheStore !== true) {
+      throw new StoreError(
+        'INVALID_ARGUMENT',
+        'acceptOlder brings back the passwords of an older keyring: say yesItsPasswordsMayOpenTheStore: true.',
+      )
+    }
+    return infoOf(await this.#ask({ operation: 'accept-older' }, actorOf(options)))
+  }
+
   async #add(kind: KeyslotInfo['kind'], secret: Uint8Array | null, options: AddKeyOptions): Promise<KeyResult> {
     const { label = null, kdf = null } = options
     try {
@@ -178,7 +196,8 @@ export interface OpenKeyringOptions {
  * The keyring of the store in `dir`, also while another process has the store open: that one goes on undisturbed, and
  * knows of the change at its next open. Each call starts a worker of its own and is by itself.
  *
- * @throws StoreError of each call: `WRONG_PASSWORD`, `STORE_NOT_FOUND`, `BUSY_OPERATION`, `KEYRING_CORRUPT`, `DISK_FULL`
+ * @throws StoreError of each call: `WRONG_PASSWORD`, `STORE_NOT_FOUND`, `BUSY_OPERATION`, `KEYRING_CORRUPT`,
+ * `KEYRING_OUTDATED`, `DISK_FULL`
  *
  * @example
  * await openKeyring({ dir: './state', password }).rotatePassword(next)
@@ -212,6 +231,7 @@ function operationsOf(client: KeyringClient): KeyringOperations {
     rotatePassword: (next, options) => client.rotatePassword(next, options),
     raiseCost: (kdf, options) => client.raiseCost(kdf, options),
     exportRaw: (options) => client.exportRaw(options),
+    acceptOlder: (options) => client.acceptOlder(options),
   }
 }
 

@@ -131,6 +131,11 @@ export function dropNextDataKey(keyring: KeyringV2, keys: StoreKeys): KeyringV2 
   })
 }
 
+/** The same keyring, newer than one that it takes the place of. */
+export function succeed(keyring: KeyringV2, keys: StoreKeys, generation: number): KeyringV2 {
+  return withMac({ ...keyring, generation: Math.max(keyring.generation, generation) + 1 }, keys.dataKey)
+}
+
 export interface Changed {
   readonly keyring: KeyringV2
   /** The slot that was added, or removed. */

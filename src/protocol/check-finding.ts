@@ -9,6 +9,7 @@ export const FINDING_CODES = [
   'REFERENCE_BROKEN',
   'KEYRING_COPY_MISSING',
   'KEYRING_COPY_DAMAGED',
+  'KEYRING_OUTDATED',
   'MODE_TOO_OPEN',
   'BLOB_MISSING',
   'BLOB_DAMAGED',
@@ -23,6 +24,7 @@ export const FINDING_CODES = [
   'DATABASE_OUTDATED',
   'KEY_OVERDUE',
   'ARCHIVE_BEHIND',
+  'ROTATION_UNDER_WAY',
 ] as const
 
 /** What was found, as one word that programs can rely on. */

@@ -53,6 +53,7 @@ export type KeyOperation =
     }
   | { readonly operation: 'raise-cost'; readonly cost: KdfCostOptions }
   | { readonly operation: 'export-raw' }
+  | { readonly operation: 'accept-older' }
 
 export interface KeyRequest {
   readonly dir: string

@@ -20,6 +20,8 @@ export const AUDIT_EVENTS = Object.freeze({
   'key.slot-removed': 'a keyslot was removed',
   'key.cost-raised': 'the cost of argon2id was raised',
   'key.exported': 'the raw key was given out',
+  'key.keyring-outdated': 'an older keyring was found in the place of the one on record',
+  'key.older-accepted': 'an older keyring was made the one that counts',
   'wallet.revealed': 'a sealed field was opened',
   'migration.applied': 'a migration was applied',
   'worker.restarted': 'a store worker died and another took over',

@@ -25,10 +25,14 @@ function diskFull(dir: string, cause: unknown): StoreError {
   )
 }
 
-/** Maps any error met while working on the files in `dir`; a `StoreError` passes through unchanged. */
-export async function toStoreError(error: unknown, dir: string): Promise<StoreError> {
+/**
+ * Maps any error met while working on the files in `dir`; a `StoreError` passes through unchanged.
+ *
+ * @param file the database at hand, from `dir`, where it is known
+ */
+export async function toStoreError(error: unknown, dir: string, file?: string): Promise<StoreError> {
   if (error instanceof StoreError) return error
-  if (error instanceof DriverError) return await fromDriver(error, dir)
+  if (error instanceof DriverError) return await fromDriver(error, dir, file)
   const code = (error as { code?: unknown } | null)?.code
   if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull(dir, error)
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return permissionDenied(dir, error)
@@ -50,18 +54,19 @@ function permissionDenied(dir: string, cause: unknown): StoreError {
   })
 }
 
-async function fromDriver(error: DriverError, dir: string): Promise<StoreError> {
+async function fromDriver(error: DriverError, dir: string, file: string | undefined): Promise<StoreError> {
+  const database = file === undefined ? `A database file in ${dir}` : `${file} in ${dir}`
+  const details = file === undefined ? { dir } : { dir, file }
   switch (error.code) {
     case 'FULL':
       return diskFull(dir, error)
     case 'IOERR':
     case 'CANTOPEN': {
       if (await isDiskFull(dir)) return diskFull(dir, error)
-      return new StoreError(
-        'IO_ERROR',
-        `A database file in ${dir} can't be read or written. Check the disk and its mount.`,
-        { details: { dir }, cause: error },
-      )
+      return new StoreError('IO_ERROR', `${database} can't be read or written. Check the disk and its mount.`, {
+        details,
+        cause: error,
+      })
     }
     case 'PERM':
     case 'READONLY':
@@ -70,8 +75,8 @@ async function fromDriver(error: DriverError, dir: string): Promise<StoreError> 
     case 'NOTADB':
       return new StoreError(
         'STORE_CORRUPT',
-        `A database file in ${dir} is damaged. Nothing was changed. Stop using it, keep it aside and restore a copy.`,
-        { details: { dir }, cause: error },
+        `${database} is damaged. Nothing was changed. Stop using the store, keep its directory aside and restore a copy (holdfast restore --force); holdfast check tells how much of it is damaged.`,
+        { details, cause: error },
       )
     case 'BUSY':
       return new StoreError('TIMEOUT', `Another connection holds ${dir} for too long. Try again.`, {

@@ -12,7 +12,7 @@ import {
   type UnlockedKeyring,
   unlockKeyring,
 } from '../crypto/keyring.ts'
-import { addSlot, findSlot, removeSlot, replaceSlot, upgradeKeyring } from '../crypto/keyring-change.ts'
+import { addSlot, findSlot, removeSlot, replaceSlot, succeed, upgradeKeyring } from '../crypto/keyring-change.ts'
 import { readKeyring, writeKeyring } from '../crypto/keyring-file.ts'
 import { type Keyslot, KeyslotLabel } from '../crypto/keyslot.ts'
 import { assertPasswordStrength, passwordBytes } from '../crypto/password.ts'
@@ -24,11 +24,12 @@ import { StoreError } from '../protocol/store-error.ts'
 import type { BuiltInAuditEvent } from '../schema/audit-entry.ts'
 import { leaveAuditNote } from './audit/audit-inbox.ts'
 import { DatabaseKeys } from './database-keys.ts'
-import type { Driver } from './driver.ts'
+import { type Connection, type Driver, queryOnce } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 import { toStoreError } from './io-error.ts'
 import { openKeyedDatabase } from './keyed-database.ts'
 import { withKeyringLock } from './keyring-lock.ts'
+import { keyringOutdated, type OlderKeyring, olderKeyring } from './keyring-record.ts'
 import { nativeCall } from './native-calls.ts'
 import { notFound } from './store-directory.ts'
 import { type StoreDatabase, storeDatabases } from './store-files.ts'
@@ -42,6 +43,7 @@ interface Outcome {
   readonly slot: Keyslot | null
   readonly recoveryKey: string | null
   readonly event: BuiltInAuditEvent | null
+  readonly data?: Readonly<Record<string, number>>
   /** Opens the keyring afterwards; undefined for the password at hand. */
   readonly secret?: Uint8Array
 }
@@ -50,7 +52,7 @@ const NO_CHANGE: Outcome = { keyring: undefined, slot: null, recoveryKey: null, 
 
 /**
  * @throws StoreError `WRONG_PASSWORD`, `STORE_NOT_FOUND`, `PASSWORD_TOO_WEAK`, `NOT_FOUND`, `LAST_KEYSLOT`, `CONSTRAINT`,
- * `INVALID_ARGUMENT`, `BUSY_OPERATION`, `KEYRING_CORRUPT`, `DISK_FULL`, `PERMISSION_DENIED`, `IO_ERROR`
+ * `INVALID_ARGUMENT`, `BUSY_OPERATION`, `KEYRING_CORRUPT`, `KEYRING_OUTDATED`, `DISK_FULL`, `PERMISSION_DENIED`, `IO_ERROR`
  */
 export async function performKeyOperation(driver: Driver, request: KeyRequest): Promise<KeyResult> {
   const { dir, change } = request
@@ -73,7 +75,9 @@ async function perform(driver: Driver, { dir, actor, change }: KeyRequest, passw
   if (found === undefined) throw notFound(dir)
   const keys = await nativeCall(() => unlockKeyring(found.keyring, password))
   try {
-    const outcome = await nativeCall(() => outcomeOf(change, found.keyring, keys, password))
+    const older = change.operation === 'list' ? undefined : await lookForOlder(driver, dir, found.keyring, keys)
+    if (older !== undefined && change.operation !== 'accept-older') throw keyringOutdated(dir, older)
+    const outcome = await nativeCall(() => outcomeOf(change, found.keyring, keys, password, older))
     try {
       if (outcome.keyring !== undefined) {
         await failpoint('key:before-write')
@@ -104,6 +108,7 @@ async function outcomeOf(
   found: Keyring,
   keys: UnlockedKeyring,
   password: Uint8Array,
+  older: OlderKeyring | undefined,
 ): Promise<Outcome> {
   if (change.operation === 'list') return NO_CHANGE
   if (change.operation === 'export-raw') return { ...NO_CHANGE, event: 'key.exported' }
@@ -141,6 +146,35 @@ async function outcomeOf(
       const raised = await replaceSlot(keyring, keys, openedSlot, { kind, secret: password, cost: change.cost, now })
       return { ...raised, recoveryKey: null, event: 'key.cost-raised' }
     }
+    case 'accept-older': {
+      if (older === undefined) {
+        throw new StoreError(
+          'INVALID_ARGUMENT',
+          'This keyring is not older than the store. There is nothing to accept.',
+        )
+      }
+      const accepted = succeed(keyring, keys, older.recordedGeneration)
+      return {
+        ...NO_CHANGE,
+        keyring: accepted,
+        event: 'key.older-accepted',
+        data: { acceptedGeneration: older.generation },
+      }
+    }
+  }
+}
+
+async function lookForOlder(
+  driver: Driver,
+  dir: string,
+  { storeId }: Keyring,
+  keys: StoreKeys,
+): Promise<OlderKeyring | undefined> {
+  const connection = await openToRead(driver, new DatabaseKeys(keys, storeId), await stateOf(dir))
+  try {
+    return await olderKeyring(dir, (sql, parameters) => queryOnce(connection, sql, parameters))
+  } finally {
+    await connection.close()
   }
 }
 
@@ -171,19 +205,17 @@ async function verify(
     zero(reopened.dataKey, reopened.sealingKey, reopened.nextDataKey)
     if (!isSame) throw unverified(dir)
   }
-  const [state] = await storeDatabases(dir)
-  if (state === undefined) return
-  await assertOpens(driver, new DatabaseKeys(keys, written.storeId), state)
+  await assertOpens(driver, new DatabaseKeys(keys, written.storeId), await stateOf(dir))
 }
 
 /** Opens a database under its key, to see that it does. */
-async function assertOpens(
-  driver: Driver,
-  databaseKeys: DatabaseKeys,
-  { path, keyPurpose }: StoreDatabase,
-): Promise<void> {
-  const connection = await databaseKeys.open(keyPurpose, (key) =>
-    openKeyedDatabase(driver, path, {
+async function assertOpens(driver: Driver, databaseKeys: DatabaseKeys, database: StoreDatabase): Promise<void> {
+  await (await openToRead(driver, databaseKeys, database)).close()
+}
+
+function openToRead(driver: Driver, databaseKeys: DatabaseKeys, database: StoreDatabase): Promise<Connection> {
+  return databaseKeys.open(database.keyPurpose, (key) =>
+    openKeyedDatabase(driver, database.path, {
       key,
       mode: 'read-only',
       role: 'reader',
@@ -191,7 +223,10 @@ async function assertOpens(
       busyTimeoutMs: BUSY_TIMEOUT_MS,
     }),
   )
-  await connection.close()
+}
+
+async function stateOf(dir: string): Promise<StoreDatabase> {
+  return (await storeDatabases(dir))[0] as StoreDatabase
 }
 
 function unverified(dir: string): StoreError {
@@ -207,11 +242,11 @@ async function note(
   { storeId, generation }: Keyring,
   keys: StoreKeys,
   actor: string,
-  { event, slot }: Outcome,
+  { event, slot, data }: Outcome,
 ): Promise<void> {
   const about = slot === null ? {} : { slot: slot.id, kind: slot.kind, label: slot.label ?? null }
   await withSecret(deriveSubKey(keys.dataKey, storeId, 'audit-mac'), (key) =>
-    leaveAuditNote(dir, key, { actor, event: event as BuiltInAuditEvent, data: { ...about, generation } }),
+    leaveAuditNote(dir, key, { actor, event: event as BuiltInAuditEvent, data: { ...about, ...data, generation } }),
   )
 }
 

@@ -69,7 +69,7 @@ async function assertReadable(connection: Connection, path: string): Promise<voi
     }
     throw new StoreError(
       'STORE_CORRUPT',
-      `The password is right, but ${path} does not open under this store's key: its first page is damaged or the file belongs to another store. Nothing was changed; restore a copy.`,
+      `The password is right, but ${path} does not open under this store's key: its first page is damaged, the file belongs to another store, or the keyring is from before its data key was rotated. Nothing was changed: put back the keyring that belongs to it, or restore a copy.`,
       { details: { path }, cause: error },
     )
   }

@@ -64,9 +64,9 @@ import { AuditTrail } from './audit/audit-trail.ts'
 import type { Backend } from './backend.ts'
 import { StoreBackups } from './backup/store-backups.ts'
 import { ensureCollectionTables, recordedCollections } from './collection-tables.ts'
-import type { Committer } from './committer.ts'
+import type { AuditRecord, Committer } from './committer.ts'
 import { DatabaseKeys } from './database-keys.ts'
-import type { Connection, Driver, Row } from './driver.ts'
+import { type Connection, type Driver, queryOnce, type Row } from './driver.ts'
 import { failpoint } from './failpoint.ts'
 import { FileBackend, takeSession } from './file-backend.ts'
 import { toStoreError } from './io-error.ts'
@@ -74,11 +74,20 @@ import { keyringInfo } from './key-operations.ts'
 import { KeyRotation, settleInterrupted } from './key-rotation.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
 import { withKeyringLock } from './keyring-lock.ts'
-import { type CheckedStore, checkStore, repairStore, summaryOf } from './maintenance/check.ts'
+import {
+  acceptIfOlder,
+  KeyringWatch,
+  keyringOutdated,
+  olderKeyring,
+  type Query,
+  recordKeyring,
+} from './keyring-record.ts'
+import { type CheckedStore, checkBeside, checkStore, repairStore, summaryOf } from './maintenance/check.ts'
 import { readDiskSpace } from './maintenance/disk-space.ts'
 import { readGrowth } from './maintenance/growth.ts'
 import { LastBackup } from './maintenance/last-backup.ts'
 import { Maintenance } from './maintenance/maintenance.ts'
+import { KeysInUse, openedBeforeRotation } from './maintenance/rotation-beside.ts'
 import { measureSizes } from './maintenance/sizes.ts'
 import { yearlyFileSizes } from './maintenance/yearly-file-sizes.ts'
 import { MaintenanceLock } from './maintenance-lock.ts'
@@ -119,6 +128,8 @@ import { type RunQuery, readOnlySql, readOnlyTable } from './user-sql.ts'
 import { assertWalUndamaged } from './wal-damage.ts'
 
 const HYDRATE_ROWS = 1_000
+/** Beside an owner that rotates its data key. */
+const OPENING_ATTEMPTS = 10
 const MIGRATION_BUSY_TIMEOUT_MS = 10_000
 
 export interface OpenedBackend {
@@ -151,10 +162,31 @@ class Opening {
 
   async run(): Promise<OpenedBackend> {
     try {
-      return this.#request.readOnly ? await this.#openReadOnly() : await this.#openAsOwner()
+      return this.#request.readOnly ? await this.#openBesideRotations() : await this.#openAsOwner()
     } catch (error) {
-      for (const undo of this.#undo.reverse()) await undo().catch(() => undefined)
+      await this.#undoAll()
       throw error
+    }
+  }
+
+  async #undoAll(): Promise<void> {
+    for (const undo of this.#undo.splice(0).reverse()) await undo().catch(() => undefined)
+    this.#databaseKeys = undefined
+  }
+
+  /** A key that is replaced between reading the keyring and opening a file would pass for damage of that file. */
+  async #openBesideRotations(): Promise<OpenedBackend> {
+    const { dir } = this.#request
+    for (let attempt = 1; ; attempt++) {
+      const keysInUse = await KeysInUse.of(dir)
+      try {
+        return await this.#openReadOnly(keysInUse)
+      } catch (error) {
+        const thrown = await toStoreError(error, dir)
+        if (thrown.code !== 'STORE_CORRUPT' || !(await keysInUse.haveChanged())) throw thrown
+        if (attempt === OPENING_ATTEMPTS) throw openedBeforeRotation(dir, thrown)
+        await this.#undoAll()
+      }
     }
   }
 
@@ -184,9 +216,13 @@ class Opening {
       const writer = await this.#openWriter(file, keys, keyring)
       this.#undo.push(() => writer.close())
       writers.set(file, writer)
-      pendingOf.set(file, pendingMigrations(await readAppliedMigrations(writer), sets[file]))
+      const known = await this.#naming(file, () => readAppliedMigrations(writer))
+      pendingOf.set(file, pendingMigrations(known, sets[file]))
     }
     await this.#refusePending(pendingOf, writers)
+    const older = await this.#naming('state', () =>
+      this.#olderKeyring(keys, writers.get('state') as Connection, standby !== undefined),
+    )
     const isInterrupted = await settleInterrupted({
       driver: this.#driver,
       dir,
@@ -197,23 +233,28 @@ class Opening {
     await lock.recordDurability(this.#request.durability)
     const startedAtMs = Date.now()
     for (const [file, pending] of pendingOf) {
-      await this.#migrate(writers.get(file) as Connection, file, pending, keys, keyring)
+      const writer = writers.get(file) as Connection
+      await this.#naming(file, () => this.#migrate(writer, file, pending, keys, keyring))
       applied.push(...pending.map((migration) => migration.name))
     }
     const migrated = applied.length === 0 ? null : { startedAtMs, endedAtMs: Date.now() }
     const collections = await this.#collections(writers)
     await ensureCollectionTables(writers, this.#request.collections)
-    const session = await takeSession(writers.get('state') as Connection, this.#request.session)
+    const state = writers.get('state') as Connection
+    await this.#naming('state', () => recordKeyring(state, dir, keys))
+    const session = await this.#naming('state', () => takeSession(state, this.#request.session))
     const auditKeys = this.#auditKeys(keys, keyring)
-    const trail = await AuditTrail.open(
-      writers.get('state') as Connection,
-      { dir, keys: auditKeys, durability: this.#request.durability },
-      {
-        created,
-        isRestart: this.#request.session !== null,
-        marketMigrations: (pendingOf.get('market') ?? []).map(({ name }) => name),
-        promoted: standby && { generation: standby.generation, sequence: standby.files.state.sequence },
-      },
+    const trail = await this.#naming('state', () =>
+      AuditTrail.open(
+        state,
+        { dir, keys: auditKeys, durability: this.#request.durability },
+        {
+          created,
+          isRestart: this.#request.session !== null,
+          marketMigrations: (pendingOf.get('market') ?? []).map(({ name }) => name),
+          promoted: standby && { generation: standby.generation, sequence: standby.files.state.sequence },
+        },
+      ),
     )
     const backend = await this.#start({
       keys,
@@ -227,6 +268,8 @@ class Opening {
       session,
       standby,
       guards,
+      keysInUse: null,
+      older,
     })
     if (this.#request.archive === null) for (const guard of guards.values()) await guard.release()
     if (isInterrupted) backend.resumeRotation()
@@ -254,7 +297,7 @@ class Opening {
     await prepareDirectory(dir, create)
   }
 
-  async #openReadOnly(): Promise<OpenedBackend> {
+  async #openReadOnly(keysInUse: KeysInUse): Promise<OpenedBackend> {
     const { dir } = this.#request
     const sets = await this.#migrationSets()
     await prepareDirectory(dir, false)
@@ -282,9 +325,13 @@ class Opening {
       )
       readers.set(file, reader)
       this.#undo.push(() => reader.close())
-      pending.push(...pendingMigrations(await readAppliedMigrations(reader), sets[file]))
+      const applied = await this.#naming(file, () => readAppliedMigrations(reader))
+      pending.push(...pendingMigrations(applied, sets[file]))
     }
     if (pending.length > 0) throw migrationsPending(pending)
+    const state = readers.get('state') as Connection
+    const older = await olderKeyring(dir, (sql, parameters) => queryOnce(state, sql, parameters))
+    if (older !== undefined) throw keyringOutdated(dir, older)
     const collections = await this.#collections(readers)
     for (const reader of readers.values()) await reader.close()
     const backend = await this.#start({
@@ -299,6 +346,8 @@ class Opening {
       session: 0,
       standby: undefined,
       guards: new Map(),
+      keysInUse,
+      older: undefined,
     })
     return {
       backend,
@@ -449,15 +498,45 @@ class Opening {
     keyring: Keyring,
     mode: 'create' | 'read-write' | 'read-only',
   ): Promise<Connection> {
-    return this.#keysOf(keys, keyring).open(`database:${file}`, (key) =>
-      openKeyedDatabase(this.#driver, path, {
-        key,
-        mode,
-        role: 'writer',
-        durability: this.#request.durability,
-        busyTimeoutMs: MIGRATION_BUSY_TIMEOUT_MS,
-      }),
+    return this.#naming(file, () =>
+      this.#keysOf(keys, keyring).open(`database:${file}`, (key) =>
+        openKeyedDatabase(this.#driver, path, {
+          key,
+          mode,
+          role: 'writer',
+          durability: this.#request.durability,
+          busyTimeoutMs: MIGRATION_BUSY_TIMEOUT_MS,
+        }),
+      ),
     )
+  }
+
+  /** So that an error tells which database it was. */
+  async #naming<T>(file: DatabaseFile, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw await toStoreError(error, this.#request.dir, `${file}.db`)
+    }
+  }
+
+  /**
+   * A keyring that was taken back is refused. Not so where somebody promotes a standby, whose archive may lack the last
+   * change, nor when a worker takes over: a store that trades goes on with the keys it has.
+   *
+   * @returns what the audit trail is told
+   * @throws StoreError `KEYRING_OUTDATED`
+   */
+  async #olderKeyring(keys: StoreKeys, state: Connection, isPromoted: boolean): Promise<AuditRecord | undefined> {
+    const { dir, session } = this.#request
+    const query: Query = (sql, parameters) => queryOnce(state, sql, parameters)
+    const older = await olderKeyring(dir, query)
+    if (older === undefined) return undefined
+    const record = { actor: 'holdfast', data: { ...older } }
+    if (session !== null) return { ...record, event: 'key.keyring-outdated' }
+    if (!isPromoted) throw keyringOutdated(dir, older)
+    await withKeyringLock(this.#driver, dir, () => acceptIfOlder(dir, keys, query))
+    return { ...record, event: 'key.older-accepted' }
   }
 
   /** All that is pending, of every file, is told at once. @throws StoreError `MIGRATION_PENDING` */
@@ -496,8 +575,9 @@ class Opening {
   async #collections(connections: ReadonlyMap<DatabaseFile, Connection>): Promise<Map<string, CollectionSpec>> {
     const specs = new Map<string, CollectionSpec>()
     for (const spec of this.#request.builtInCollections) specs.set(spec.name, spec)
-    for (const connection of connections.values()) {
-      for (const spec of await recordedCollections(connection)) specs.set(spec.name, spec)
+    for (const [file, connection] of connections) {
+      const recorded = await this.#naming(file, () => recordedCollections(connection))
+      for (const spec of recorded) specs.set(spec.name, spec)
     }
     for (const spec of this.#request.collections) specs.set(spec.name, spec)
     return specs
@@ -518,6 +598,10 @@ class Opening {
     /** What this directory was until now. */
     readonly standby: StandbyState | undefined
     readonly guards: ReadonlyMap<DatabaseFile, LogKeeper>
+    /** Null for the owner. */
+    readonly keysInUse: KeysInUse | null
+    /** Of a keyring that is older than the store, and was taken all the same. */
+    readonly older: AuditRecord | undefined
   }): Promise<SqlcipherBackend> {
     const { dir, durability } = this.#request
     const { keys, keyring, collections, writers, lock, restored, auditKeys, trail, session, standby, guards } = parts
@@ -553,6 +637,7 @@ class Opening {
         data: { code: 'KEYRING_COPY_DAMAGED', subject: name },
       })
     }
+    if (parts.older !== undefined) await files.get('state')?.committer?.audit(parts.older)
     const state = files.get('state') as FileBackend
     const tradeArchive = new TradeArchive({
       driver: this.#driver,
@@ -628,6 +713,17 @@ class Opening {
       auditKeys,
       trail,
       schedule: lock === null ? null : this.#request.maintenance,
+      keysInUse: parts.keysInUse,
+      keyringWatch:
+        committer === null
+          ? null
+          : new KeyringWatch({
+              dir,
+              keys,
+              query: (sql, parameters = []) => state.readers.query(sql, parameters),
+              transact: (work) => committer.transact(work),
+              audit: (record) => committer.audit(record),
+            }),
     })
   }
 
@@ -704,6 +800,10 @@ interface SqlcipherBackendParts {
   readonly trail: AuditTrail | null
   readonly schedule: MaintenanceSchedule | null
   readonly archiver: Archiver | null
+  /** Of a store that is looked at beside its owner, who may rotate its data key meanwhile; null for the owner. */
+  readonly keysInUse: KeysInUse | null
+  /** Null for a read-only store. */
+  readonly keyringWatch: KeyringWatch | null
 }
 
 class SqlcipherBackend implements Backend {
@@ -855,7 +955,8 @@ class SqlcipherBackend implements Backend {
 
   /** Pages are read past SQLite's locks: beside a rotation, those under the other key would pass for damage. */
   async #checkAside(request: CheckRequest): Promise<readonly CheckFinding[]> {
-    const { rotation } = this.#parts
+    const { rotation, keysInUse } = this.#parts
+    if (keysInUse !== null) return await checkBeside(this.#checked, request, keysInUse)
     for (;;) {
       await rotation.settled()
       const begun = rotation.begun
@@ -956,6 +1057,7 @@ class SqlcipherBackend implements Backend {
   async close(): Promise<void> {
     const { files, keys, rotation, lock, auditKeys, trail, archiver, tradeArchive, backups } = this.#parts
     await rotation.end()
+    await this.#parts.keyringWatch?.close()
     await tradeArchive.close()
     await this.seriesRules.close()
     await this.#maintenance.stop()
@@ -986,15 +1088,23 @@ class SqlcipherBackend implements Backend {
     try {
       return await work()
     } catch (error) {
-      throw await toStoreError(error, this.#parts.dir)
+      throw await this.#toOwnError(error)
     }
+  }
+
+  /** Beside an owner that has rotated its data key, what can't be read any more is not damaged. */
+  async #toOwnError(error: unknown, file?: string): Promise<StoreError> {
+    const { dir, keysInUse } = this.#parts
+    const own = await toStoreError(error, dir, file)
+    if (own.code !== 'STORE_CORRUPT' || keysInUse === null || !(await keysInUse.haveChanged())) return own
+    return openedBeforeRotation(dir, own)
   }
 
   async #read(file: DatabaseFile, sql: Sql): Promise<Row[]> {
     try {
       return await this.#file(file).readers.query(sql.text, sql.parameters)
     } catch (error) {
-      throw await toStoreError(error, this.#parts.dir)
+      throw await this.#toOwnError(error, `${file}.db`)
     }
   }
 

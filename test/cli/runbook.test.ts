@@ -1,7 +1,9 @@
 /** The run book: the steps of docs/operations.md, docs/backup.md and docs/keys.md as an operator types them. */
+import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { openStore } from '../../src/index.ts'
 import { type CommandRun, PASSWORD, runCommand } from './run-command.ts'
@@ -9,6 +11,7 @@ import { fill, makeStore, order, temporaryDirectory } from './test-store.ts'
 
 const NEXT = 'another horse, another battery, another staple'
 const MINUTE_MS = 60_000
+const JUMPING_CLOCK = fileURLToPath(new URL('../faults/jumping-clock.cjs', import.meta.url))
 const MODEL = randomBytes(1_500_000)
 
 const hash = (bytes: NodeJS.ArrayBufferView | string) => createHash('sha256').update(bytes).digest('hex')
@@ -86,6 +89,13 @@ function damagePage(path: string, part = 0.7): void {
   writeFileSync(path, bytes)
 }
 
+/** For the environment of a command. */
+function clockAhead({ root }: Site, aheadMs: number): Readonly<Record<string, string>> {
+  const path = join(root, 'ahead-ms')
+  writeFileSync(path, `${aheadMs}`)
+  return { HOLDFAST_TEST_CLOCK: path, NODE_OPTIONS: `--require=${JUMPING_CLOCK}` }
+}
+
 const replacedDirectory = (site: Site) =>
   join(site.root, readdirSync(site.root).find((name) => name.startsWith('state.replaced-')) as string)
 
@@ -105,11 +115,11 @@ test('a corrupt page: check names the file, and exits with 11', async () => {
   expect(exitCode).toBe(11)
 })
 
-test('a corrupt page that opening needs: check names the directory, and exits with 7', async () => {
+test('a corrupt page that opening needs: check names the file, and exits with 7', async () => {
   const site = new Site()
   damagePage(join(site.dir, 'state.db'), 0)
   const { exitCode, stderr } = await site.run('check')
-  expect(stderr).toContain(site.dir)
+  expect(stderr).toContain(join(site.dir, 'state.db'))
   expect(stderr).toContain('(STORE_CORRUPT)')
   expect(exitCode).toBe(7)
 })
@@ -202,6 +212,84 @@ test('a lost password: the recovery key opens the store, and another password ta
   await site.succeed(`key rotate-password --slot ${lost}`, env)
   expect(await contentOf(site.dir, NEXT)).toEqual(content)
   expect((await site.run('status')).exitCode).toBe(5)
+})
+
+test('an expired key: check names each, and is content once they were replaced', async () => {
+  const site = new Site()
+  const inAYear = clockAhead(site, 365 * 86_400_000)
+  const { exitCode, stdout } = await site.run('check --max-age 90d --json', inAYear)
+  expect(exitCode).toBe(11)
+  const { findings } = JSON.parse(stdout) as { findings: { code: string; subject: string }[] }
+  expect(findings).toMatchObject([
+    { code: 'KEY_OVERDUE', subject: 'data key' },
+    { code: 'KEY_OVERDUE', subject: expect.stringMatching(/^keyslot [0-9a-f]{16} /) },
+  ])
+  const slot = findings[1]?.subject.split(' ')[1]
+  await site.succeed(`key rotate-password --slot ${slot}`, { ...inAYear, HOLDFAST_NEW_PASSWORD: NEXT })
+  await site.succeed('key rotate-data', { ...inAYear, HOLDFAST_PASSWORD: NEXT })
+  const env = { ...inAYear, HOLDFAST_PASSWORD: NEXT }
+  expect(await site.succeed('check --max-age 90d', env)).toBe('No problem found.\n')
+  expect(await contentOf(site.dir, NEXT)).toEqual(content)
+})
+
+test('the log damaged in the middle: check names it, the owner is refused, and without it the state of before is whole', async () => {
+  const site = new Site()
+  const killed = join(site.root, 'killed')
+  const store = await openStore({ dir: site.dir, password: PASSWORD, create: false })
+  await store.checkpoint()
+  for (let n = 0; n < 30; n++) await store.kv.set(`late-${n}`, 'x'.repeat(500))
+  // Another process copies: closing a file that SQLite has open would drop its locks here.
+  spawnSync('cp', ['-r', site.dir, killed])
+  await store.close()
+  const log = join(killed, 'state.db-wal')
+  damagePage(log, 0.1)
+  const env = { HOLDFAST_DIR: killed }
+  const checked = await site.run('check', env)
+  expect(checked.stdout).toMatch(/^error: state\.db-wal: .*\(LOG_DAMAGED\)/m)
+  expect(checked.exitCode).toBe(11)
+  const refused = await site.run('maintain', env)
+  expect(refused.stderr).toContain('state.db-wal is damaged in the middle')
+  expect(refused.exitCode).toBe(7)
+  renameSync(log, join(site.root, 'state.db-wal.damaged'))
+  await site.expectClean(killed)
+  expect(await contentOf(killed)).toEqual(content)
+})
+
+test('a keyring taken back: refused on every way in, and the newer one put back heals it', async () => {
+  const site = new Site()
+  const [before, now] = [join(site.root, 'before'), join(site.root, 'now')]
+  const copies = ['keyring.json', 'keyring.backup.json']
+  const copy = (from: string, to: string) => {
+    for (const name of copies) cpSync(join(from, name), join(to, name))
+  }
+  copy(site.dir, before)
+  await site.succeed('key rotate-password', { HOLDFAST_NEW_PASSWORD: NEXT })
+  await site.succeed('maintain', { HOLDFAST_PASSWORD: NEXT })
+  copy(site.dir, now)
+  copy(before, site.dir)
+  for (const command of ['status', 'check', 'maintain', 'key recovery']) {
+    const { exitCode, stderr } = await site.run(command)
+    expect(stderr, command).toContain('(KEYRING_OUTDATED)')
+    expect(exitCode, command).toBe(7)
+  }
+  copy(now, site.dir)
+  expect(await contentOf(site.dir, NEXT)).toEqual(content)
+})
+
+test('both copies of the keyring lost, and only an older one kept: it opens the store once it was accepted', async () => {
+  const site = new Site()
+  const kept = join(site.root, 'keyring.json')
+  copyFileSync(join(site.dir, 'keyring.json'), kept)
+  await site.succeed('key rotate-password', { HOLDFAST_NEW_PASSWORD: NEXT })
+  await site.succeed('maintain', { HOLDFAST_PASSWORD: NEXT })
+  for (const name of ['keyring.json', 'keyring.backup.json']) rmSync(join(site.dir, name))
+  copyFileSync(kept, join(site.dir, 'keyring.json'))
+  expect((await site.run('status')).exitCode).toBe(7)
+  expect((await site.run('key accept-older')).exitCode).toBe(2)
+  await site.succeed('key accept-older --yes-its-passwords-may-open-the-store')
+  expect(await contentOf(site.dir)).toEqual(content)
+  expect(await site.succeed('audit list --event key.older-accepted --json')).toContain('"acceptedGeneration":1')
+  await site.expectClean()
 })
 
 test('another host: a copy of the closed directory is a whole store there', async () => {

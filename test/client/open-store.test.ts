@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { defineCollection, openStore, z } from '../../src/index.ts'
+import { defineCollection, openStore, type StoreError, z } from '../../src/index.ts'
 import { sqlcipherDriver } from '../../src/worker/sqlcipher-driver.ts'
 import { fingerprint, migrationsFolder } from '../worker/fixtures/backend.ts'
 import { position } from './fixtures/documents.ts'
@@ -25,6 +25,9 @@ import {
   PASSWORD,
   tempDir,
 } from './fixtures/temp-store.ts'
+
+const PAGE_BYTES = 4_096
+const DAMAGED_PAGES = 12
 
 const template = await openSharedStore()
 await template.positions.put(position('BTC-1'))
@@ -281,6 +284,29 @@ describe('messages say what to do next', () => {
     expect(error.message).toMatch(words)
     expect(error.message).toContain(dir)
   })
+})
+
+test.each([
+  'state.db',
+  'market.db',
+])('damage in any page of %s that opening needs is told with its name', async (file) => {
+  const bytes = readFileSync(join(storeCopy(), file))
+  const pages = bytes.length / PAGE_BYTES
+  let refused = 0
+  for (let n = 0; n < DAMAGED_PAGES; n++) {
+    const dir = storeCopy()
+    overwrite(join(dir, file), Math.floor((n * pages) / DAMAGED_PAGES) * PAGE_BYTES + 2_000, Buffer.from('damage'))
+    const opened = await openStore({ dir, password: PASSWORD }).then(
+      (store) => store.close(),
+      (error: unknown) => error as StoreError,
+    )
+    if (opened === undefined) continue
+    refused += 1
+    expect(opened.code).toBe('STORE_CORRUPT')
+    expect(opened.message).toContain(file)
+    expect(opened.message).toMatch(/restore a copy/)
+  }
+  expect(refused).toBeGreaterThan(0)
 })
 
 describe('a store', () => {

@@ -24,5 +24,5 @@ const compiled = (await import(
   pathToFileURL(join(compiledDir, 'index.js')).href
 )) as typeof import('../../src/index.ts')
 
-export const { openStore, isStoreError, restoreArchive, followArchive } = compiled
+export const { openStore, openKeyring, isStoreError, restoreArchive, followArchive } = compiled
 export const { listBackups, restoreStore, verifyBackup } = compiled

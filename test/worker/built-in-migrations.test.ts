@@ -41,6 +41,7 @@ test('each migration has a test below: add one with the next', async () => {
     '0006_skills',
     '0007_artifacts',
     '0008_session_cache',
+    '0009_keyring_record',
   ])
   expect((await readMigrations(join(MIGRATIONS_DIR, 'market'))).map(({ name }) => name)).toEqual([
     '0001_session',
@@ -64,7 +65,16 @@ test('they make no table that the store does not know', async () => {
     migrated,
     `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite%'`,
   )
-  const own = ['_audit', '_auditWaiting', '_collections', '_growth', '_migrations', '_session', '_yearlyFiles']
+  const own = [
+    '_audit',
+    '_auditWaiting',
+    '_collections',
+    '_growth',
+    '_keyring',
+    '_migrations',
+    '_session',
+    '_yearlyFiles',
+  ]
   own.push('_artifactChunks', '_artifactContents', '_artifactLineage', '_artifactParts', '_artifactTags')
   own.push('_artifactVersions', '_artifacts')
   own.push('_skills', '_skillVersions', '_skillDependencies', '_skillTags', '_skillPerformance', '_skillSearch')
@@ -295,6 +305,19 @@ describe('0008_session_cache', () => {
       expect(opened.result.appliedMigrations).toContain('0008_session_cache')
       expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
       expect(await opened.backend.sessionCache.cacheList()).toEqual([])
+    })
+  })
+})
+
+describe('0009_keyring_record', () => {
+  test('keeps the documents of the version before, and has the keyring on record from its first open', async () => {
+    const dir = await olderStore(8, (state) => insertDocuments(state, 'trades', [['t', trade('t')]]))
+    await runOnce(dir, {}, async (opened) => {
+      expect(opened.result.appliedMigrations).toContain('0009_keyring_record')
+      expect(await opened.backend.get({ collection: 'trades', key: 't' })).toBe(JSON.stringify(trade('t')))
+      const sql = 'select generation from main."_keyring"'
+      const rows = await opened.backend.sql({ sql, parameters: [], file: 'state', maxRows: 1 })
+      expect(rows).toEqual([{ generation: 1 }])
     })
   })
 })

@@ -3,10 +3,9 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { isStoreError } from '../../src/protocol/store-error.ts'
 import { frameOffset, readWalFrames } from '../../src/worker/archive/wal-frames.ts'
-import { openKeyedDatabase } from '../../src/worker/keyed-database.ts'
-import { sqlcipherDriver } from '../../src/worker/sqlcipher-driver.ts'
 import { assertWalUndamaged } from '../../src/worker/wal-damage.ts'
 import { tempDir } from '../client/fixtures/temp-store.ts'
+import { createSomeDatabase } from './fixtures/some-database.ts'
 
 /** What is read at once. */
 const PIECE_FRAMES = 64
@@ -42,14 +41,7 @@ async function flip(offset: number): Promise<void> {
 beforeEach(async () => {
   const dir = tempDir()
   const path = join(dir, 'some.db')
-  const connection = await openKeyedDatabase(sqlcipherDriver, path, {
-    key: Buffer.alloc(32, 7),
-    mode: 'create',
-    role: 'writer',
-    durability: 'full',
-    busyTimeoutMs: 1_000,
-  })
-  await connection.exec('CREATE TABLE t (x)')
+  const connection = await createSomeDatabase(path)
   for (let n = 0; n < COMMITS; n++) await connection.exec('INSERT INTO t VALUES (randomblob(6000))')
   log = join(dir, 'log')
   await copyFile(`${path}-wal`, log)

@@ -22,6 +22,7 @@ import { openTarget } from '../backup/target.ts'
 import { DatabaseKeys } from '../database-keys.ts'
 import { type BindValue, queryOnce, type Row } from '../driver.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
+import { acceptIfOlder } from '../keyring-record.ts'
 import { nativeCall } from '../native-calls.ts'
 import { sqlcipherDriver } from '../sqlcipher-driver.ts'
 import { databasePath, yearlyDatabase } from '../store-files.ts'
@@ -49,6 +50,9 @@ export async function restoreArchive(request: RestoreMomentRequest): Promise<Res
   })
   return { ...result, dir, movedAside }
 }
+
+const OLDER_KEYRING =
+  'The last change of the keyring is not in the archive, so the keyring of before was taken. See holdfast key list for the passwords that open it.'
 
 type Told = Pick<RestoredMoment, 'problems' | 'missingFiles' | 'artifactsWithoutContent'>
 
@@ -92,13 +96,18 @@ async function lookInto(stage: string, keys: StoreKeys, storeId: string): Promis
   )
   try {
     const query = (sql: string, parameters: readonly BindValue[] = []) => queryOnce(connection, sql, parameters)
+    const older = await acceptIfOlder(stage, keys, query)
     const missingFiles = await yearlyFiles(stage, query)
     const missing = missingFiles.map(
       (file) =>
         `${file} is in no archive: trades that were moved into it before this moment are not in what was restored. Put a copy of it there, as new as the moment or newer, or restore a moment from before the move.`,
     )
     return {
-      problems: [...(await trailProblems(query, keys, storeId)), ...missing],
+      problems: [
+        ...(await trailProblems(query, keys, storeId)),
+        ...missing,
+        ...(older === undefined ? [] : [OLDER_KEYRING]),
+      ],
       missingFiles,
       artifactsWithoutContent: await artifactsWithChunks(query),
     }

@@ -16,6 +16,7 @@ import type { DatabaseFile } from '../../schema/database-file.ts'
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { DriverError } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
+import type { Query } from '../keyring-record.ts'
 import { quoteName } from '../quote.ts'
 import { seriesFindings } from '../series/series-findings.ts'
 import { cacheFindings } from '../session-cache/cache-findings.ts'
@@ -26,7 +27,8 @@ import { archiveFindings } from './archive-findings.ts'
 import { blobFindings } from './blob-findings.ts'
 import { contentFindings, logFindings } from './database-findings.ts'
 import { directoryFindings, openModes } from './directory-findings.ts'
-import { overdueKeyFindings } from './key-findings.ts'
+import { outdatedKeyringFindings, overdueKeyFindings } from './key-findings.ts'
+import { type KeysInUse, rotationUnderWay } from './rotation-beside.ts'
 import { yearlyFindings } from './yearly-findings.ts'
 
 export interface CheckedStore {
@@ -65,7 +67,7 @@ export async function checkStore(
   }
   // What is behind a page that can't be decrypted can't be verified.
   const canRead = !findings.some(({ code }) => code === 'PAGE_DAMAGED')
-  const queryState = (sql: string) => (files.get('state') as FileBackend).readers.query(sql, [])
+  const queryState: Query = (sql, parameters = []) => (files.get('state') as FileBackend).readers.query(sql, parameters)
   return [
     ...findings,
     ...(canRead ? auditFindings(await verifyAudit()) : []),
@@ -73,9 +75,45 @@ export async function checkStore(
     ...(canRead ? await yearlyFindings({ dir, tradeArchive, queryState }) : []),
     ...(canRead ? await blobFindings(artifacts, blobs) : []),
     ...(canRead ? await cacheFindings(sessionCache) : []),
+    ...(canRead ? await outdatedKeyringFindings(dir, queryState) : []),
+    ...(await outsideFindings(dir, statuses, maxKeyAgeMs)),
+    ...archiveFindings(archiveStatus()),
+  ]
+}
+
+/**
+ * As `checkStore`, for a store that is looked at beside its owner.
+ *
+ * @param keys since the store was opened
+ */
+export async function checkBeside(
+  store: CheckedStore,
+  request: CheckRequest,
+  keys: KeysInUse,
+): Promise<CheckFinding[]> {
+  let findings: CheckFinding[] = []
+  let failure: unknown
+  try {
+    findings = await checkStore(store, request)
+  } catch (error) {
+    failure = error
+  }
+  if (await keys.haveChanged()) {
+    return [rotationUnderWay(), ...(await outsideFindings(store.dir, {}, request.maxKeyAgeMs))]
+  }
+  if (failure !== undefined) throw failure
+  return findings
+}
+
+/** What can be said without reading a page. */
+async function outsideFindings(
+  dir: string,
+  statuses: Readonly<Record<string, FileStatus>>,
+  maxKeyAgeMs: number | null,
+): Promise<CheckFinding[]> {
+  return [
     ...(await directoryFindings(dir, statuses)),
     ...(maxKeyAgeMs === null ? [] : await overdueKeyFindings(dir, maxKeyAgeMs)),
-    ...archiveFindings(archiveStatus()),
   ]
 }
 

@@ -1,13 +1,14 @@
 /** What can be verified of a store directory from outside its databases: modes, copies of the keyring, room. */
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readKeyring } from '../../crypto/keyring-file.ts'
+import { type ReadKeyring, readKeyring } from '../../crypto/keyring-file.ts'
 import type { CheckFinding } from '../../protocol/check-finding.ts'
 import type { FileStatus } from '../../protocol/methods.ts'
 import { DIRECTORY_MODE, FILE_MODE } from '../store-files.ts'
 import { readDiskSpace } from './disk-space.ts'
 
 const PERMISSION_BITS = 0o777
+const SECOND_LOOK_MS = 250
 
 /** Commits fail soon. */
 const NO_ROOM_BYTES = 16 * 1_024 * 1_024
@@ -23,7 +24,7 @@ export async function directoryFindings(
 }
 
 async function keyringFindings(dir: string): Promise<CheckFinding[]> {
-  const found = await readKeyring(dir)
+  const found = await readKeyringAtRest(dir)
   if (found === undefined) {
     const problem = 'both copies are gone; the store can not be opened again once it is closed'
     return [keyringFinding('KEYRING_COPY_MISSING', 'keyring.json', problem, 'error')]
@@ -34,6 +35,17 @@ async function keyringFindings(dir: string): Promise<CheckFinding[]> {
       ? keyringFinding('KEYRING_COPY_DAMAGED', name, 'this copy is damaged or out of date', 'warning')
       : keyringFinding('KEYRING_COPY_MISSING', name, 'this copy is missing; the other one is the only one', 'warning'),
   )
+}
+
+/** Whoever changes the keyring replaces one copy after the other: what differs for good does so the second time, too. */
+async function readKeyringAtRest(dir: string): Promise<ReadKeyring | undefined> {
+  for (;;) {
+    const first = await readKeyring(dir)
+    if (first === undefined || first.damagedCopies.length === 0) return first
+    await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS))
+    const second = await readKeyring(dir)
+    if (second?.keyring.generation === first.keyring.generation) return second
+  }
 }
 
 function keyringFinding(

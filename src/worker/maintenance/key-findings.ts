@@ -1,9 +1,28 @@
-/** Keys that have been in use for longer than somebody wants them to be. */
+/** Keys that have been in use for longer than somebody wants them to be, and a keyring that was taken back. */
 import type { Keyring } from '../../crypto/keyring.ts'
 import { readKeyring } from '../../crypto/keyring-file.ts'
 import type { CheckFinding } from '../../protocol/check-finding.ts'
+import { olderKeyring, type Query } from '../keyring-record.ts'
 
 const DAY_MS = 86_400_000
+
+/** The keyring on disk against what `state.db` has on record. */
+export async function outdatedKeyringFindings(dir: string, queryState: Query): Promise<CheckFinding[]> {
+  const older = await olderKeyring(dir, queryState)
+  if (older === undefined) return []
+  const { generation, recordedGeneration } = older
+  return [
+    {
+      code: 'KEYRING_OUTDATED',
+      severity: 'error',
+      subject: 'keyring.json',
+      problem: `it is of generation ${generation}, and ${recordedGeneration} is on record: somebody has put an older one in its place`,
+      remedy:
+        'Find out who, and put the newer one back: the next open is refused with this one. If there is none any more: holdfast key accept-older.',
+      repairable: false,
+    },
+  ]
+}
 
 interface DatedKey {
   readonly subject: string
@@ -34,11 +53,18 @@ export async function overdueKeyFindings(dir: string, maxAgeMs: number): Promise
 function datedKeys(keyring: Keyring): DatedKey[] {
   const dataKeyCreatedAt = keyring.version === 1 ? keyring.createdAt : keyring.dataKeys[0]?.createdAt
   return [
-    { subject: 'data key', createdAt: dataKeyCreatedAt as string, remedy: 'Give the store another data key.' },
+    {
+      subject: 'data key',
+      createdAt: dataKeyCreatedAt as string,
+      remedy: 'Give the store another data key: holdfast key rotate-data.',
+    },
     ...keyring.slots.map(({ id, kind, label, createdAt }) => ({
       subject: `keyslot ${id} (${label === undefined ? kind : `${kind}, "${label}"`})`,
       createdAt,
-      remedy: 'Put another key in its place, or remove it.',
+      remedy:
+        kind === 'password'
+          ? `Put another password in its place (holdfast key rotate-password --slot ${id}), or remove it.`
+          : `Add another one, then take this one away: holdfast key remove ${id}.`,
     })),
   ]
 }

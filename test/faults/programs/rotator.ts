@@ -14,9 +14,11 @@ export interface RotatorArguments {
   readonly keys: number
   /** What follows the password, in turn. */
   readonly nextPasswords: readonly string[]
+  /** After each rotation of the data key; default none. */
+  readonly pauseMs?: number
 }
 
-const { dir, password, rotates, from, keys, nextPasswords } = programArguments<RotatorArguments>()
+const { dir, password, rotates, from, keys, nextPasswords, pauseMs } = programArguments<RotatorArguments>()
 report('pid', process.pid)
 const store = await openStore({ dir, password, kdf: KDF, create: false, collections: ownCollections })
 
@@ -33,6 +35,7 @@ async function rotateDataKeys(): Promise<void> {
     report('rotating')
     await store.rotateDataKey()
     report('rotated')
+    if (pauseMs !== undefined) await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 

@@ -2,9 +2,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type FoundCommit, WalFollower } from '../../../src/worker/archive/wal-follower.ts'
 import { type Connection, queryOnce } from '../../../src/worker/driver.ts'
-import { openKeyedDatabase } from '../../../src/worker/keyed-database.ts'
-import { sqlcipherDriver } from '../../../src/worker/sqlcipher-driver.ts'
 import { tempDir } from '../../client/fixtures/temp-store.ts'
+import { createSomeDatabase } from '../fixtures/some-database.ts'
 
 /** Later than what the set-up commits without a name, which has the time when it was found. */
 const T = Date.parse('2100-01-01')
@@ -29,14 +28,7 @@ async function commit(sequence: number | null, atMs: number, sql = 'INSERT INTO 
 
 beforeEach(async () => {
   path = join(tempDir(), 'some.db')
-  connection = await openKeyedDatabase(sqlcipherDriver, path, {
-    key: Buffer.alloc(32, 7),
-    mode: 'create',
-    role: 'writer',
-    durability: 'full',
-    busyTimeoutMs: 1_000,
-  })
-  await connection.exec('CREATE TABLE t (x)')
+  connection = await createSomeDatabase(path)
   await follow()
 })
 

@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { frameOffset, readWalFrames } from '../../../src/worker/archive/wal-frames.ts'
 import { type Connection, queryOnce } from '../../../src/worker/driver.ts'
-import { openKeyedDatabase } from '../../../src/worker/keyed-database.ts'
-import { sqlcipherDriver } from '../../../src/worker/sqlcipher-driver.ts'
+import { createSomeDatabase } from '../fixtures/some-database.ts'
 
 let dir: string
 let path: string
@@ -14,14 +13,7 @@ let connection: Connection
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'holdfast-frames-'))
   path = join(dir, 'some.db')
-  connection = await openKeyedDatabase(sqlcipherDriver, path, {
-    key: Buffer.alloc(32, 7),
-    mode: 'create',
-    role: 'writer',
-    durability: 'full',
-    busyTimeoutMs: 1_000,
-  })
-  await connection.exec('CREATE TABLE t (x)')
+  connection = await createSomeDatabase(path)
 })
 
 afterEach(async () => {
