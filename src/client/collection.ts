@@ -157,12 +157,13 @@ type ByHeat<C extends AnyCollection> =
 
 type WithReveal<C extends AnyCollection> = [SealedFieldOf<C>] extends [never] ? unknown : SealedCollection<C>
 
-type WithKeyValue<C extends AnyCollection> =
-  DocumentOf<C> extends { readonly key: string; readonly value: infer V }
-    ? HeatOf<C> extends true
-      ? KeyValueCollection<V>
-      : unknown
-    : unknown
+/** The values of a collection of `{ key, value }` documents in memory; never, of any other. */
+export type KeyedValueOf<C extends AnyCollection> =
+  DocumentOf<C> extends { readonly key: string; readonly value: infer V } ? (HeatOf<C> extends true ? V : never) : never
+
+type WithKeyValue<C extends AnyCollection> = [KeyedValueOf<C>] extends [never]
+  ? unknown
+  : KeyValueCollection<KeyedValueOf<C>>
 
 /** The interface of a collection, from its definition. */
 export type Collection<C extends AnyCollection> = ByHeat<C> & WithReveal<C> & WithKeyValue<C>

@@ -57,6 +57,7 @@ function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
       'Under way, or broken off and kept to be taken up.',
       one(artifacts.unfinishedUploads),
     ),
+    ...partFamilies(status),
     gauge('holdfast_growth_bytes_per_day', 'Growth of the store over 30 days at most.', known(growth.bytesPerDay)),
     gauge('holdfast_days_until_disk_full', 'At the present growth.', known(growth.daysUntilDiskFull)),
     gauge(
@@ -102,6 +103,39 @@ function storeFamilies({ status, isOwner }: MetricsSource): MetricFamily[] {
       'When the last check in this process ended, in Unix time.',
       lastCheck === null ? [] : one(lastCheck.atMs / 1_000),
     ),
+  ]
+}
+
+function partFamilies({ skills, sessionCache, series }: StoreStatus): MetricFamily[] {
+  return [
+    gauge('holdfast_skills', 'Skills, without deleted ones.', one(skills.skills)),
+    gauge('holdfast_skill_versions', 'Versions of skills.', one(skills.versions)),
+    gauge(
+      'holdfast_session_cache_files',
+      'Files of the session cache, one a symbol and interval.',
+      one(sessionCache.files),
+    ),
+    gauge('holdfast_session_cache_bytes', 'Size of these files.', one(sessionCache.bytes)),
+    counter('holdfast_session_cache_reads_total', 'Reads of the session cache by this process.', [
+      { labels: { result: 'hit' }, value: sessionCache.hits },
+      { labels: { result: 'miss' }, value: sessionCache.misses },
+    ]),
+    counter(
+      'holdfast_session_cache_dropped_tails_total',
+      'Ends of its files that a crash had left half written.',
+      one(sessionCache.droppedTails),
+    ),
+    counter(
+      'holdfast_session_cache_damaged_total',
+      'Reads and writes that met a damaged file.',
+      one(sessionCache.damaged),
+    ),
+    gauge('holdfast_series', 'Series, of all kinds.', one(series.series)),
+    gauge('holdfast_series_blocks', 'Blocks of encoded points.', one(series.blocks)),
+    gauge('holdfast_series_points', 'Points, by where they are.', [
+      { labels: { in: 'blocks' }, value: series.blockPoints },
+      { labels: { in: 'rows' }, value: series.rowPoints },
+    ]),
   ]
 }
 
@@ -205,6 +239,8 @@ function ownerFamilies({ status, restoredKeyringCopies }: MetricsSource): Metric
       'Documents in memory.',
       hot.map(([collection, value]) => ({ labels: { collection }, value })),
     ),
+    gauge('holdfast_artifact_puts_active', 'Puts of artifacts at work, two at most.', one(stats.artifacts.putsActive)),
+    gauge('holdfast_artifact_puts_waiting', 'Those that wait for their turn.', one(stats.artifacts.putsWaiting)),
     counter('holdfast_worker_restarts_total', 'Workers that died and were replaced.', one(stats.workerRestarts)),
     gauge(
       'holdfast_keyring_copies_restored',

@@ -7,6 +7,7 @@ import type { AnyCollection, DocumentOf, HeatOf, InputOf } from '../schema/defin
 import { prepareAuditEntry } from './audit/audit-entry-input.ts'
 import type { TransactionAudit } from './audit/store-audit.ts'
 import {
+  type KeyedValueOf,
   MAX_UNIT_OPERATIONS,
   prepareDelete,
   prepareInsert,
@@ -31,9 +32,19 @@ export interface TransactionReads<C extends AnyCollection> {
   get(key: string): DocumentOf<C> | undefined
 }
 
+/** A collection of `{ key, value }` documents inside a transaction. */
+export interface TransactionKeyValue<V> {
+  /** Shorthand for `put({ key, value })`. */
+  set(key: string, value: V): void
+  /** Shorthand for `get(key)?.value`: as this transaction would leave it. */
+  value(key: string): V | undefined
+}
+
 /** A collection inside a transaction: writes, and for what is in memory reads that see them. */
-export type TransactionCollection<C extends AnyCollection> =
-  HeatOf<C> extends false ? TransactionWrites<C> : TransactionWrites<C> & TransactionReads<C>
+export type TransactionCollection<C extends AnyCollection> = (HeatOf<C> extends false
+  ? TransactionWrites<C>
+  : TransactionWrites<C> & TransactionReads<C>) &
+  ([KeyedValueOf<C>] extends [never] ? unknown : TransactionKeyValue<KeyedValueOf<C>>)
 
 export type TransactionScope<Cs extends Readonly<Record<string, AnyCollection>>> = {
   readonly [K in keyof Cs]: TransactionCollection<Cs[K]>
@@ -83,6 +94,14 @@ class StoreTransactionCollection {
 
   delete(key: string, options?: WriteOptions): void {
     this.#transaction.add(prepareDelete(this.#state, key, options))
+  }
+
+  set(key: string, value: unknown): void {
+    this.put({ key, value })
+  }
+
+  value(key: string): unknown {
+    return this.get(key)?.value
   }
 
   get(key: string): Document | undefined {

@@ -49,10 +49,10 @@ import type {
   MaintenanceStatus,
   StoreSizes,
 } from './maintenance.ts'
-import type { SeriesMethods } from './series.ts'
+import type { SeriesMethods, SeriesStatus } from './series.ts'
 import type { SeriesRuleMethods } from './series-rules.ts'
-import type { SessionCacheMethods, SessionCacheSettings } from './session-cache.ts'
-import type { SkillMethods } from './skills.ts'
+import type { SessionCacheMethods, SessionCacheSettings, SessionCacheStatus } from './session-cache.ts'
+import type { SkillMethods, SkillsStatus } from './skills.ts'
 import type { SerializedError } from './store-error.ts'
 import type { ArchiveTradesRequest, ArchiveTradesResult } from './trade-archive.ts'
 
@@ -240,6 +240,9 @@ export interface WorkerStatus {
   readonly disk: DiskSpace
   readonly lastCheck: LastCheck | null
   readonly artifacts: ArtifactsStatus
+  readonly skills: SkillsStatus
+  readonly sessionCache: SessionCacheStatus
+  readonly series: SeriesStatus
   /** What the keyring says of itself, without its secrets, and how far a rotation of the data key has come. */
   readonly keys: KeyringInfo & { readonly rotation: RotationProgress | null }
   readonly maintenance: MaintenanceStatus

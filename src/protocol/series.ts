@@ -146,6 +146,14 @@ export interface CompactionResult {
   readonly rowsMerged: number
 }
 
+export interface SeriesStatus {
+  readonly series: number
+  readonly blocks: number
+  readonly blockPoints: number
+  /** Recent, late and corrected points that no block has yet. */
+  readonly rowPoints: number
+}
+
 export interface SeriesMethods {
   seriesAppend(request: { readonly appends: readonly SeriesAppend[] }): Promise<readonly SeriesAppended[]>
   /** Null where there is no such series, here and below. */

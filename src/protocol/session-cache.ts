@@ -59,6 +59,20 @@ export interface CachedSymbol extends CacheKey {
   readonly isDamaged: boolean
 }
 
+/** Counters begin with the worker. */
+export interface SessionCacheStatus {
+  /** One a symbol and interval. */
+  readonly files: number
+  readonly bytes: number
+  /** Reads that found bars, and that found none. */
+  readonly hits: number
+  readonly misses: number
+  /** Ends of files that a crash had left half written, and that were dropped. */
+  readonly droppedTails: number
+  /** Reads and writes that met a damaged file. */
+  readonly damaged: number
+}
+
 export interface SessionCacheMethods {
   cacheAppend(request: CacheAppendRequest): Promise<void>
   cacheRead(request: CacheReadRequest): Promise<CachedColumns>

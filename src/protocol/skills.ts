@@ -158,6 +158,12 @@ export interface SkillDeleteRequest {
   readonly name: string
 }
 
+export interface SkillsStatus {
+  readonly skills: number
+  /** Current ones and those before. */
+  readonly versions: number
+}
+
 export interface SkillMethods {
   skillSave(request: SkillSaveRequest): Promise<readonly SavedSkill[]>
   skillGet(request: SkillRequest): Promise<FullSkillWire | null>

@@ -30,6 +30,11 @@ export const AUDIT_EVENTS = Object.freeze({
   'archive.started': 'a generation of the archive was begun',
   'standby.promoted': 'a standby became the store',
   'trades.archived': 'closed trades were moved to a store file of their own',
+  'artifact.deleted': 'versions of an artifact were deleted',
+  'artifact.shredded': 'keys of chunks were overwritten: nobody can decrypt these any more',
+  'artifact.collected': 'garbage of artifacts was collected',
+  'skill.saved': 'new versions of skills were saved',
+  'skill.deleted': 'a skill was deleted, with all of its versions',
   'audit.carried-over': 'entries of a version without a chain were taken into it',
   'audit.alarm': 'the trail and its head did not agree when the store was opened',
 } as const)

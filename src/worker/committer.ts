@@ -52,7 +52,10 @@ export interface CommitterOptions {
 }
 
 /** Statements that stay prepared, on the connection of a transaction. */
-export type TransactionStatements = AuditStatements
+export interface TransactionStatements extends AuditStatements {
+  /** Appends to the audit trail: durable with the transaction, or absent with it. */
+  audit(records: readonly AuditRecord[]): Promise<void>
+}
 
 export interface CommitObserver {
   committing(sequence: number | null, atMs: number): void
@@ -90,6 +93,12 @@ export class Committer {
   readonly #auditStatements: AuditStatements = {
     run: (sql, parameters) => this.#run(sql, parameters),
     all: (sql, parameters) => this.#query(sql, parameters),
+  }
+  readonly #transactionStatements: TransactionStatements = {
+    ...this.#auditStatements,
+    audit: async (records) => {
+      await this.#trail().append(records.map(auditEntry), this.#auditStatements)
+    },
   }
   readonly #observer: CommitObserver | null
   #tail: Promise<unknown> = Promise.resolve()
@@ -144,8 +153,8 @@ export class Committer {
   }
 
   /** Appends an entry to the audit trail in a transaction of its own; durable when it resolves. */
-  async audit({ actor, event, data }: AuditRecord): Promise<void> {
-    await this.appendAudit([{ at: Date.now(), actor, event, data, causationId: null, note: null }])
+  async audit(record: AuditRecord): Promise<void> {
+    await this.appendAudit([auditEntry(record)])
   }
 
   /** Appends entries in a transaction of their own, those apart that were made from a note already taken in. */
@@ -194,7 +203,7 @@ export class Committer {
         if (this.#hasRefusedFrames) await this.#eraseRefusedFrames()
         let result: T | undefined
         await this.#inTransaction(null, async () => {
-          result = await work(this.#connection, this.#auditStatements)
+          result = await work(this.#connection, this.#transactionStatements)
         })
         this.#commits += 1
         return result as T
@@ -649,6 +658,10 @@ export class Committer {
   #query(sql: string, parameters: readonly BindValue[]): ReturnType<typeof queryOnce> {
     return this.#statements.prepare(sql).then((statement) => statement.all(parameters))
   }
+}
+
+function auditEntry({ actor, event, data }: AuditRecord): NewAuditEntry {
+  return { at: Date.now(), actor, event, data, causationId: null, note: null }
 }
 
 interface UnitProgress {

@@ -1,5 +1,7 @@
 /** `store.metrics()`: the text is valid by the grammar of the format, adds up, and says nothing of what is stored. */
+import { appendFileSync, readdirSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { metricsText } from '../../src/client/metrics-text.ts'
 import { type MetricsServer, serveMetrics } from '../../src/index.ts'
@@ -52,6 +54,43 @@ describe('the text', () => {
       .samples('holdfast_ack_latency_seconds_bucket', { file: 'state' })
       .find(({ value }) => value >= 20)
     expect(Number(median?.labels.le) * 1_000).toBeGreaterThanOrEqual(stats.latency.p50Ms * 0.99)
+  })
+
+  test('tells of skills, series and the session cache', async () => {
+    const store = await openTempStore()
+    const bar = { ts: 60_000, open: 1, high: 1, low: 1, close: 1, volume: 1 }
+    await store.bars.append('BTC/USDT', '1m', [bar, { ...bar, ts: 120_000 }])
+    await store.sessionCache.storeBars('BTC/USDT', [bar])
+    await store.sessionCache.getBars('BTC/USDT')
+    await store.sessionCache.getBars('ETH/USDT')
+    await store.skills.save({ name: 'fade', kind: 'code', description: '', content: 'x' })
+    await store.skills.save({ name: 'fade', kind: 'code', description: '', content: 'y' })
+    const metrics = parseExposition(await store.metrics())
+    expect(metrics.value('holdfast_skills')).toBe(1)
+    expect(metrics.value('holdfast_skill_versions')).toBe(2)
+    expect(metrics.value('holdfast_series')).toBe(1)
+    const points = ['rows', 'blocks'].map((place) => metrics.value('holdfast_series_points', { in: place }))
+    expect(Number(points[0]) + Number(points[1])).toBe(2)
+    expect(metrics.value('holdfast_session_cache_files')).toBe(1)
+    expect(metrics.value('holdfast_session_cache_bytes')).toBeGreaterThan(0)
+    expect(metrics.value('holdfast_session_cache_reads_total', { result: 'hit' })).toBe(1)
+    expect(metrics.value('holdfast_session_cache_reads_total', { result: 'miss' })).toBe(1)
+    expect(metrics.value('holdfast_session_cache_damaged_total')).toBe(0)
+  })
+
+  test('counts a torn end of the session cache once, and each look at a damaged file', async () => {
+    const store = await openTempStore()
+    const bar = { ts: 60_000, open: 1, high: 1, low: 1, close: 1, volume: 1 }
+    await store.sessionCache.storeBars('BTC/USDT', [bar])
+    const [name] = readdirSync(join(store.dir, 'cache')) as [string]
+    appendFileSync(join(store.dir, 'cache', name), 'half a record')
+    for (let n = 0; n < 3; n++) expect((await store.sessionCache.getBars('BTC/USDT')).length).toBe(1)
+    const figure = async (what: string) =>
+      parseExposition(await store.metrics()).value(`holdfast_session_cache_${what}`)
+    expect(await figure('dropped_tails_total')).toBe(1)
+    rmSync(join(store.dir, 'cache', name))
+    expect(await codeOf(store.sessionCache.getBars('BTC/USDT'))).toBe('CACHE_DAMAGED')
+    expect(await figure('damaged_total')).toBe(1)
   })
 
   test('shows what waits', async () => {

@@ -35,6 +35,31 @@ describe('a transaction', () => {
     expect(store.positions.get('w-p')).toEqual(position('w-p'))
   })
 
+  test('sets values under keys, and sees them', async () => {
+    await store.kv.set('w-old', 1)
+    await store.transaction((tx) => {
+      expect(tx.kv.value('w-old')).toBe(1)
+      tx.kv.set('w-old', [2])
+      tx.flags.set('w-flag', true)
+      tx.positions.put(position('w-kv'))
+      expect(tx.kv.value('w-old')).toEqual([2])
+      tx.kv.delete('w-old')
+      expect(tx.kv.value('w-old')).toBeUndefined()
+      tx.kv.set('w-old', { deep: 'x' })
+    })
+    expect(store.kv.value('w-old')).toEqual({ deep: 'x' })
+    expect(await store.flags.entry('w-flag')).toMatchObject({ document: { key: 'w-flag', value: true } })
+  })
+
+  test('that sets what is no JSON writes nothing at all', async () => {
+    const failed = store.transaction((tx) => {
+      tx.kv.set('w-bad', 1)
+      tx.kv.set('w-worse', Number.NaN)
+    })
+    expect(await codeOf(failed)).toBe('INVALID_DOCUMENT')
+    expect(store.kv.value('w-bad')).toBeUndefined()
+  })
+
   test('shows in memory at once', async () => {
     const durable = store.transaction((tx) => tx.hot.put({ id: 'now', n: 1 }))
     expect(store.hot.get('now')).toEqual({ id: 'now', n: 1 })

@@ -113,6 +113,11 @@ describe('a hot collection', () => {
 
   test('of keys and values has set and value', () => {
     expectTypeOf<Store['kv']['set']>().parameters.toEqualTypeOf<[key: string, value: JsonValue]>()
+    expectTypeOf<TransactionScope<BuiltInCollections>['kv']['set']>().parameters.toEqualTypeOf<
+      [key: string, value: JsonValue]
+    >()
+    expectTypeOf<TransactionScope<BuiltInCollections>['kv']['value']>().returns.toEqualTypeOf<JsonValue | undefined>()
+    expectTypeOf<TransactionScope<BuiltInCollections>['orders']>().not.toHaveProperty('set')
     expectTypeOf<Store['kv']['value']>().returns.toEqualTypeOf<JsonValue | undefined>()
     expectTypeOf<Own['watchlist']>().not.toHaveProperty('set')
   })

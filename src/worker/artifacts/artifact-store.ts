@@ -30,8 +30,8 @@ import type {
 import type { BlobCheck } from '../../protocol/check-finding.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { givingWayTo, tradingAlong } from '../backup/give-way.ts'
-import type { Committer } from '../committer.ts'
-import { type Connection, queryOnce } from '../driver.ts'
+import type { AuditRecord, Committer, TransactionStatements } from '../committer.ts'
+import { type Connection, queryOnce, type Row } from '../driver.ts'
 import { failpoint } from '../failpoint.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { toStoreError } from '../io-error.ts'
@@ -50,6 +50,7 @@ import {
   namesOf,
   recordChunks,
   recordParts,
+  type ShreddedChunks,
   shredUnreferenced,
   touchContent,
   WITHOUT_ROW_SQL,
@@ -79,6 +80,13 @@ export const ARTIFACT_METHODS = [
 
 const VERIFIED_CHUNKS = 16
 const COLLECTED_CHUNKS = 256
+/** In one entry of the audit trail, which takes 16 KiB. */
+const RECORDED_VERSIONS = 500
+/** What Holdfast records on its own behalf. */
+const SELF = 'holdfast'
+
+type ShreddingReason = 'deleted' | 'unfinished' | 'orphaned'
+
 /** Of a file's bytes still in use: the rest would take more room than they do. */
 const REWRITTEN_BELOW = 0.5
 /** Far longer than from a file to its row. */
@@ -212,7 +220,7 @@ export class ArtifactStore implements ArtifactMethods {
     // Trading needs what room there is more than a second attempt at this.
     await this.#ownErrors(async () => {
       const rows = await this.#query(`SELECT "id" FROM "_artifactContents" WHERE "upload" = ?`, [id])
-      for (const row of rows) await this.#whileNoLookup(() => this.#drop(Number(row.id)))
+      for (const row of rows) await this.#whileNoLookup(() => this.#drop(Number(row.id), 'unfinished'))
     })
   }
 
@@ -320,12 +328,13 @@ export class ArtifactStore implements ArtifactMethods {
   async artifactDelete({ name, version, isRepeated }: ArtifactDeleteRequest): Promise<ArtifactDeletion> {
     return await this.#ownErrors(() =>
       this.#whileNoLookup(async () => {
-        const contents = await this.#transact(async (connection) => {
+        const contents = await this.#transact(async (connection, { audit }) => {
           const deleted = await queryOnce(
             connection,
-            `DELETE FROM "_artifactVersions" WHERE "name" = ?1 AND (?2 IS NULL OR "version" = ?2) RETURNING "content"`,
+            `DELETE FROM "_artifactVersions" WHERE "name" = ?1 AND (?2 IS NULL OR "version" = ?2) RETURNING "content", "version"`,
             [name, version],
           )
+          if (deleted.length > 0) await audit([deletion(name, deleted)])
           if (deleted.length === 0 && !isRepeated) throw notFound({ name, version })
           // Of no use from now on, whoever gets to remove them: here, or the next collection of garbage.
           await queryOnce(
@@ -337,7 +346,7 @@ export class ArtifactStore implements ArtifactMethods {
         })
         await failpoint('artifacts:version-deleted')
         let freedBytes = 0
-        for (const content of contents) freedBytes += await this.#drop(content)
+        for (const content of contents) freedBytes += await this.#drop(content, 'deleted')
         return { versions: contents.length, freedBytes }
       }),
     )
@@ -365,7 +374,12 @@ export class ArtifactStore implements ArtifactMethods {
         }
         for (const file of folder) freedBytes += await this.#rewrite(file)
       }
-      return { uploads: uploads.count, chunks, files, freedBytes, isDeferred: false }
+      const collected = { uploads: uploads.count, chunks, files, freedBytes }
+      if (Object.values(collected).some((count) => count > 0)) {
+        await this.#assertWritable().audit({ actor: SELF, event: 'artifact.collected', data: collected })
+        this.#ownCommits += 1
+      }
+      return { ...collected, isDeferred: false }
     })
   }
 
@@ -508,10 +522,14 @@ export class ArtifactStore implements ArtifactMethods {
   }
 
   /** A content that no version has, piece by piece. @returns bytes of chunks that were its alone */
-  async #drop(content: number): Promise<number> {
+  async #drop(content: number, why: ShreddingReason): Promise<number> {
     let bytes = 0
     for (let isGone = false; !isGone; ) {
-      const dropped = await this.#transact((connection) => dropParts(connection, content, this.#pins.keys()))
+      const dropped = await this.#transact(async (connection, { audit }) => {
+        const result = await dropParts(connection, content, this.#pins.keys())
+        await audit(shredding(result, why))
+        return result
+      })
       await failpoint('artifacts:shredded')
       await this.#removeFiles(dropped.files)
       bytes += dropped.bytes
@@ -529,7 +547,7 @@ export class ArtifactStore implements ArtifactMethods {
     let count = 0
     let freedBytes = 0
     for (const { id } of rows.filter(({ upload }) => !this.#uploads.has(String(upload)))) {
-      freedBytes += await this.#whileNoLookup(() => this.#drop(Number(id)))
+      freedBytes += await this.#whileNoLookup(() => this.#drop(Number(id), 'unfinished'))
       count += 1
     }
     return { count, freedBytes }
@@ -546,7 +564,11 @@ export class ArtifactStore implements ArtifactMethods {
       if (rows.length === 0) return count
       const ids = rows.map(({ id }) => Number(id))
       const { chunks, files } = await this.#whileNoLookup(() =>
-        this.#transact((connection) => shredUnreferenced(connection, ids, this.#pins.keys())),
+        this.#transact(async (connection, { audit }) => {
+          const result = await shredUnreferenced(connection, ids, this.#pins.keys())
+          await audit(shredding(result, 'orphaned'))
+          return result
+        }),
       )
       await this.#removeFiles(files)
       count += chunks
@@ -675,7 +697,7 @@ export class ArtifactStore implements ArtifactMethods {
     )
   }
 
-  async #transact<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  async #transact<T>(work: (connection: Connection, statements: TransactionStatements) => Promise<T>): Promise<T> {
     const committer = this.#assertWritable()
     const result = await this.#ownErrors(() => committer.transact(work))
     this.#ownCommits += 1
@@ -694,6 +716,16 @@ export class ArtifactStore implements ArtifactMethods {
       throw await toStoreError(error, this.#dir)
     }
   }
+}
+
+function deletion(name: string, deleted: readonly Row[]): AuditRecord {
+  const versions = deleted.map(({ version }) => Number(version)).sort((a, b) => a - b)
+  const data = { name, count: versions.length, versions: versions.slice(0, RECORDED_VERSIONS) }
+  return { actor: SELF, event: 'artifact.deleted', data }
+}
+
+function shredding({ chunks, bytes }: ShreddedChunks, why: ShreddingReason): AuditRecord[] {
+  return chunks === 0 ? [] : [{ actor: SELF, event: 'artifact.shredded', data: { chunks, bytes, why } }]
 }
 
 /** @throws StoreError `NOT_FOUND` */

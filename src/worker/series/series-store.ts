@@ -22,6 +22,7 @@ import type {
   SeriesRangeRequest,
   SeriesResampleRequest,
   SeriesSpan,
+  SeriesStatus,
 } from '../../protocol/series.ts'
 import { WHOLE_SPAN } from '../../protocol/series.ts'
 import { StoreError } from '../../protocol/store-error.ts'
@@ -35,6 +36,7 @@ import { PointBuffer, sliceOf } from './point-buffer.ts'
 import { neededColumns, RESAMPLED_COLUMNS, Resampler, sourceOf } from './resample.ts'
 import { SeriesCatalog } from './series-catalog.ts'
 import { readInfo } from './series-info.ts'
+import { seriesStatus } from './series-status.ts'
 import { TAIL_POINTS } from './series-tail.ts'
 import { SeriesWriter } from './series-writer.ts'
 import {
@@ -86,6 +88,10 @@ export class SeriesStore implements SeriesMethods {
       catalog: this.#catalog,
     })
     this.#compactor = new Compactor(this.#writer, commits)
+  }
+
+  async status(): Promise<SeriesStatus> {
+    return await this.#ownErrors(() => seriesStatus(this.#query))
   }
 
   async seriesAppend({ appends }: { readonly appends: readonly SeriesAppend[] }): Promise<readonly SeriesAppended[]> {

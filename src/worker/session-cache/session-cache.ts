@@ -17,6 +17,7 @@ import type {
   CacheReadRequest,
   SessionCacheMethods,
   SessionCacheSettings,
+  SessionCacheStatus,
 } from '../../protocol/session-cache.ts'
 import { isStoreError, StoreError } from '../../protocol/store-error.ts'
 import type { Committer } from '../committer.ts'
@@ -103,6 +104,11 @@ export class SessionCache implements SessionCacheMethods {
   #swept: Promise<void> | undefined
   #vouching: NodeJS.Timeout | undefined
   #isClosed = false
+  #hits = 0
+  #misses = 0
+  #damaged = 0
+  /** Files and where they were torn: each is found again until it is written behind. */
+  readonly #tornEnds = new Set<string>()
 
   constructor({ dir, settings, wrappingKey, readers, committer }: SessionCacheOptions) {
     this.#dir = dir
@@ -129,6 +135,8 @@ export class SessionCache implements SessionCacheMethods {
     const bars = await this.#alone({ symbol, interval }, (entry) =>
       this.#slots.use(async () => sliceBars(await this.#read(entry.key), { from, to, limit })),
     )
+    if (bars.ts.length > 0) this.#hits += 1
+    else this.#misses += 1
     const columns = [bars.ts, ...bars.values]
     return transfer(
       bars,
@@ -162,6 +170,20 @@ export class SessionCache implements SessionCacheMethods {
       if (await this.#alone(key, (entry) => this.#clear(entry))) cleared += 1
     }
     return cleared
+  }
+
+  async status(): Promise<SessionCacheStatus> {
+    const [row] = await this.#query(
+      'SELECT count(*) AS "files", coalesce(sum("bytes"), 0) AS "bytes" FROM "_sessionCache"',
+    )
+    return {
+      files: Number(row?.files),
+      bytes: Number(row?.bytes),
+      hits: this.#hits,
+      misses: this.#misses,
+      droppedTails: this.#tornEnds.size,
+      damaged: this.#damaged,
+    }
   }
 
   /** Before the files close: what is under way ends, and the database vouches for all of it. */
@@ -343,12 +365,15 @@ export class SessionCache implements SessionCacheMethods {
   /** @throws StoreError `CACHE_DAMAGED` */
   async #openFile(key: CacheKey, state: Pick<FileState, 'file' | 'key'> & Vouched): Promise<OpenedFile> {
     const content = await this.#folder.read(state.file)
-    if (content === undefined) throw damaged(key, 'its file is missing')
     try {
-      return openFile(content, state.key, Buffer.from(state.file, 'hex'), state)
+      if (content === undefined) throw new DamagedFile('its file is missing')
+      const opened = openFile(content, state.key, Buffer.from(state.file, 'hex'), state)
+      if (opened.bytes < content.length) this.#tornEnds.add(`${state.file}/${opened.generation}/${opened.records}`)
+      return opened
     } catch (error) {
-      if (error instanceof DamagedFile) throw damaged(key, error.message)
-      throw error
+      if (!(error instanceof DamagedFile)) throw error
+      this.#damaged += 1
+      throw damaged(key, error.message)
     }
   }
 

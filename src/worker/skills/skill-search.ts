@@ -1,6 +1,7 @@
 /**
- * Search over the current version of every skill: FTS5 ranks by bm25 with a weight for each column, which the index has
- * as its `rank`, so the best come first without a sort of ours, and only rows that are returned have a snippet cut.
+ * Search over the current version of every skill, ranked by FTS5's bm25 with a weight for each column. Two steps in one
+ * statement: filters and rank find the best, for which SQLite keeps no more rows than are asked for; then these alone
+ * have their snippets cut. FTS5's own order by `rank` sorts all that match, and ranks them before the filters.
  */
 import {
   type SkillFilter,
@@ -19,6 +20,9 @@ type Query = (sql: string, parameters: readonly BindValue[]) => Promise<Row[]>
 const SUMMARY_COLUMNS = `s."name", s."version", v."kind", v."description", v."tags", s."sharpe", s."createdAt", s."updatedAt"`
 const CURRENT = `JOIN "_skillVersions" v ON v."skill" = s."id" AND v."version" = s."version"`
 
+/** name, tags, description, identifiers, content. */
+const RANK = 'bm25("_skillSearch", 10.0, 6.0, 4.0, 2.0, 1.0)'
+
 /** Columns of the index, by number. */
 const DESCRIPTION = 2
 const CONTENT = 4
@@ -36,22 +40,27 @@ export async function listSkills(query: Query, request: SkillListRequest): Promi
 /** A text without a word in it finds what the filters let through, newest first. */
 export async function searchSkills(query: Query, request: SkillSearchRequest): Promise<SkillMatchWire[]> {
   const expression = matchExpression(request.text, request.match)
-  const { sql, values } = filterSql(request)
+  const filters = filterSql(request)
   if (expression === null) {
     const rows = await query(
       `SELECT ${SUMMARY_COLUMNS} FROM "_skills" s ${CURRENT}
-       WHERE s."deletedAt" IS NULL${sql} ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT ?`,
-      [...values, request.limit],
+       WHERE s."deletedAt" IS NULL${filters.sql} ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT ?`,
+      [...filters.values, request.limit],
     )
     return rows.map((row) => ({ ...summaryOf(row), score: 0, snippet: '' }))
   }
   const cut = (column: number) => `snippet("_skillSearch", ${column}, ?, ?, '…', ?)`
   const marks = [SNIPPET_OPEN, SNIPPET_CLOSE, request.snippetTokens]
+  const joins = filters.sql === '' ? '' : `CROSS JOIN "_skills" s ON s."id" = f."rowid" ${CURRENT}`
   const rows = await query(
-    `SELECT ${SUMMARY_COLUMNS}, -f."rank" AS "score", ${cut(DESCRIPTION)} AS "inDescription", ${cut(CONTENT)} AS "inContent"
-     FROM "_skillSearch" f CROSS JOIN "_skills" s ON s."id" = f."rowid" ${CURRENT}
-     WHERE "_skillSearch" MATCH ?${sql} ORDER BY f."rank" LIMIT ?`,
-    [...marks, ...marks, expression, ...values, request.limit],
+    `WITH best AS MATERIALIZED (
+       SELECT f."rowid" AS "id", ${RANK} AS "rank" FROM "_skillSearch" f ${joins}
+       WHERE "_skillSearch" MATCH ?${filters.sql} ORDER BY 2 LIMIT ?
+     )
+     SELECT ${SUMMARY_COLUMNS}, -b."rank" AS "score", ${cut(DESCRIPTION)} AS "inDescription", ${cut(CONTENT)} AS "inContent"
+     FROM best b CROSS JOIN "_skillSearch" f ON f."rowid" = b."id" CROSS JOIN "_skills" s ON s."id" = b."id" ${CURRENT}
+     WHERE "_skillSearch" MATCH ? ORDER BY b."rank", b."id"`,
+    [expression, ...filters.values, request.limit, ...marks, ...marks, expression],
   )
   return rows.map((row) => ({ ...summaryOf(row), score: Number(row.score), snippet: snippetOf(row) }))
 }

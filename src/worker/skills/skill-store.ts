@@ -24,11 +24,12 @@ import type {
   SkillSaveRequest,
   SkillSearchRequest,
   SkillSummary,
+  SkillsStatus,
   SkillVersionWire,
   SkillWire,
 } from '../../protocol/skills.ts'
 import { StoreError } from '../../protocol/store-error.ts'
-import type { Committer } from '../committer.ts'
+import type { AuditRecord, Committer, TransactionStatements } from '../committer.ts'
 import type { BindValue, Connection, Row } from '../driver.ts'
 import { failpoint } from '../failpoint.ts'
 import { toStoreError } from '../io-error.ts'
@@ -51,6 +52,11 @@ export const SKILL_METHODS = [
   'skillSearch',
   'skillDelete',
 ] as const satisfies readonly (keyof SkillMethods)[]
+
+/** Of the names in one entry of the audit trail. */
+const RECORDED_BYTES = 8 * 1024
+/** What Holdfast records on its own behalf. */
+const SELF = 'holdfast'
 
 export interface SkillStoreOptions {
   readonly dir: string
@@ -91,13 +97,14 @@ export class SkillStore implements SkillMethods {
 
   async skillSave({ operation, skills }: SkillSaveRequest): Promise<readonly SavedSkill[]> {
     const prepared = skills.map(prepareSkill)
-    return await this.#transact(async (writing) => {
+    return await this.#transact(async (writing, { audit }) => {
       const before = await writing.query(
         'SELECT s."name", v."version" FROM "_skillVersions" v JOIN "_skills" s ON s."id" = v."skill" WHERE v."operation" = ?',
         [operation],
       )
       if (before.length > 0) return await this.#savedBefore(writing, skills, before)
       const saved = await writing.save(prepared, operation)
+      await audit(savings(saved))
       await failpoint('skills:before-commit')
       return saved
     })
@@ -217,17 +224,26 @@ export class SkillStore implements SkillMethods {
   }
 
   async skillDelete({ operation, name }: SkillDeleteRequest): Promise<boolean> {
-    return await this.#transact((writing) => writing.delete(name, operation))
+    return await this.#transact((writing, { audit }) => writing.delete(name, operation, audit))
   }
 
-  async #transact<T>(work: (writing: Writing) => Promise<T>): Promise<T> {
+  async status(): Promise<SkillsStatus> {
+    const [row] = await this.#read(
+      `SELECT (SELECT count(*) FROM "_skills" WHERE "deletedAt" IS NULL) AS "skills",
+         (SELECT count(*) FROM "_skillVersions") AS "versions"`,
+      [],
+    )
+    return { skills: Number(row?.skills), versions: Number(row?.versions) }
+  }
+
+  async #transact<T>(work: (writing: Writing, statements: TransactionStatements) => Promise<T>): Promise<T> {
     if (this.#committer === null) {
       throw new StoreError('READ_ONLY', 'This store was opened with readOnly: true. Open it as its owner to write.')
     }
-    const result = await this.#committer.transact(async (connection) => {
+    const result = await this.#committer.transact(async (connection, statements) => {
       const writing = new Writing(connection)
       try {
-        return await work(writing)
+        return await work(writing, statements)
       } finally {
         await writing.end()
       }
@@ -243,6 +259,27 @@ export class SkillStore implements SkillMethods {
       throw await toStoreError(error, this.#dir)
     }
   }
+}
+
+/** An entry takes 16 KiB, so skills that are saved together may need several. */
+function savings(saved: readonly SavedSkill[]): AuditRecord[] {
+  const records: AuditRecord[] = []
+  let skills: { readonly name: string; readonly version: number }[] = []
+  let bytes = 0
+  const flush = () => {
+    if (skills.length > 0) records.push({ actor: SELF, event: 'skill.saved', data: { skills } })
+    skills = []
+    bytes = 0
+  }
+  for (const { name, version, isNew } of saved) {
+    if (!isNew) continue
+    const ownBytes = Buffer.byteLength(JSON.stringify({ name, version })) + 1
+    if (bytes + ownBytes > RECORDED_BYTES) flush()
+    skills.push({ name, version })
+    bytes += ownBytes
+  }
+  flush()
+  return records
 }
 
 interface PreparedSkill extends SkillWire {
@@ -411,7 +448,7 @@ class Writing {
   }
 
   /** Its name and the number of its last version stay, so that no number is given twice; everything else goes. */
-  async delete(name: string, operation: Uint8Array): Promise<boolean> {
+  async delete(name: string, operation: Uint8Array, audit: TransactionStatements['audit']): Promise<boolean> {
     const [row] = await this.query('SELECT "id", "deletedAt", "deletedBy" FROM "_skills" WHERE "name" = ?', [name])
     if (row === undefined) return false
     if (row.deletedAt !== null) return Buffer.from(row.deletedBy as Uint8Array).equals(operation)
@@ -430,6 +467,7 @@ class Writing {
       'UPDATE "_skills" SET "deletedAt" = ?2, "deletedBy" = ?3, "sharpe" = NULL, "sharpeAt" = NULL WHERE "id" = ?1',
       [id, Date.now(), operation],
     )
+    await audit([{ actor: SELF, event: 'skill.deleted', data: { name } }])
     await failpoint('skills:before-commit')
     return true
   }
