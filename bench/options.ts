@@ -9,6 +9,7 @@ export interface Options {
   readonly workloads: readonly WorkloadName[]
   readonly contenders: readonly ContenderName[]
   readonly archiveRows: number
+  readonly feedSeconds: number | undefined
   readonly disks: 'both' | 'fast' | 'slow'
   readonly jsonFile: string | undefined
   readonly dataDir: string | undefined
@@ -23,6 +24,7 @@ export const USAGE = `Usage: npm run bench -- [options]
   --contenders A,B     of ${CONTENDER_NAMES.join(', ')}
   --disk WHICH         fast, slow or both (both)
   --rows N             rows of the big store (1,000,000); the budget speaks of 10,000,000
+  --feed-seconds N     how long the live feed lasts (20, quick 4); the goal speaks of 60
   --json FILE          write every figure of every round, and the machine, to FILE
   --data-dir DIR       where stores are made and removed again (bench/.data); a real disk
 `
@@ -39,6 +41,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       contenders: { type: 'string' },
       disk: { type: 'string', default: 'both' },
       rows: { type: 'string' },
+      'feed-seconds': { type: 'string' },
       json: { type: 'string' },
       'data-dir': { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -55,6 +58,8 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     workloads: chosen('--only', values.only, WORKLOAD_NAMES),
     contenders: chosen('--contenders', values.contenders, CONTENDER_NAMES),
     archiveRows: wholeNumber('--rows', values.rows, quick ? 100_000 : 1_000_000),
+    feedSeconds:
+      values['feed-seconds'] === undefined ? undefined : wholeNumber('--feed-seconds', values['feed-seconds'], 1),
     disks: disk,
     jsonFile: values.json,
     dataDir: values['data-dir'],

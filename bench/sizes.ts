@@ -73,8 +73,10 @@ const QUICK: Sizes = {
   feedMs: 4_000,
 }
 
-export function sizesOf(options: { readonly isQuick: boolean }): Sizes {
-  return options.isQuick ? QUICK : FULL
+/** `feedSeconds`: how long the live feed lasts; the goal speaks of 60. */
+export function sizesOf(options: { readonly isQuick: boolean; readonly feedSeconds: number | undefined }): Sizes {
+  const sizes = options.isQuick ? QUICK : FULL
+  return options.feedSeconds === undefined ? sizes : { ...sizes, feedMs: options.feedSeconds * 1_000 }
 }
 
 /** Puts of one burst. Where each put waits for a slow disk by itself, the rate shows in a tenth as well. */

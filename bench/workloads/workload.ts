@@ -130,7 +130,7 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
     contenders: ['holdfast', 'bs3mc'],
   },
   'series-feed': {
-    title: '20,000 ticks a second of four symbols beside 1,000 puts a second, and the same puts without them before',
+    title: '20,000 ticks a second of four symbols beside 1,000 puts a second, and the same puts before and after it',
     copies: 'ring',
     contenders: ['holdfast'],
     maxRounds: 3,

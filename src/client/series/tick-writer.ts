@@ -8,7 +8,7 @@ import { invalid } from './series-access.ts'
 import type { Tick } from './ticks.ts'
 
 export interface TickWriterOptions {
-  /** How long a tick waits for others at most before it is on its way; default 50. */
+  /** How long a tick waits for others at most before it is on its way; default 100. Longer disturbs puts beside it less often. */
   readonly maxLatencyMs?: number
   /** More ticks than this that are not durable yet are refused; default 200,000. */
   readonly maxPending?: number
@@ -47,7 +47,7 @@ export interface TickWriter {
   close(): Promise<void>
 }
 
-const DEFAULT_LATENCY_MS = 50
+const DEFAULT_LATENCY_MS = 100
 const DEFAULT_PENDING = 200_000
 /** A batch goes at once when one symbol has as many. */
 const BATCH_TICKS = 8_192

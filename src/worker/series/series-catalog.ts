@@ -16,6 +16,8 @@ export interface SeriesState {
   rows: number
   lateRows: number
   smallBlocks: number
+  /** The first small block that can be merged ends at or behind this. */
+  smallFrom: number
   /** Rises with each write. */
   version: number
   readonly tail: SeriesTail
@@ -97,6 +99,7 @@ export class SeriesCatalog {
       rows: 0,
       lateRows: 0,
       smallBlocks: 0,
+      smallFrom: Number.NEGATIVE_INFINITY,
       version: 0,
       tail: new SeriesTail(record),
     }

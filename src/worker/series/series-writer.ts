@@ -2,6 +2,7 @@
  * The one writer of series: appends, deletes and compaction take turns, so that each is planned on what is there. A turn
  * is short; what is long goes in steps, and each step is a transaction of its own.
  */
+import { setImmediate } from 'node:timers/promises'
 import type {
   CompactionResult,
   Points,
@@ -40,8 +41,10 @@ const MERGED_ROWS = 8_192
 const DELETED_BLOCKS = 256
 const ROWS_PER_STATEMENT = [256, 64, 16, 4, 1] as const
 
-const INSERT_BLOCK =
-  'INSERT INTO "_blocks" ("series", "fromTs", "toTs", "count", "maxStep", "stats", "data") VALUES (?, ?, ?, ?, ?, ?, ?)'
+/** Each statement is a round trip through libuv's pool, which beside trading waits behind those of the commits. */
+const BLOCKS_PER_STATEMENT = [8, 4, 2, 1] as const
+const BLOCK_COLUMNS = '"series", "fromTs", "toTs", "count", "maxStep", "stats", "data"'
+const DELETE_BLOCKS = 'DELETE FROM "_blocks" WHERE "id" IN (SELECT "value" FROM json_each(?))'
 const INSERT_SERIES =
   'INSERT INTO "_series" ("kind", "symbol", "interval", "identity", "columns") VALUES (?, ?, ?, ?, ?) RETURNING "id"'
 
@@ -157,12 +160,14 @@ export class SeriesWriter {
     try {
       await this.#transact(async (statements) => {
         await failpoint('series:append-begun')
+        const blocks: NewBlock[] = []
         for (const each of changed) {
           const record = each.state?.record ?? (await this.#createSeries(statements, each.append))
           made.set(each, record)
-          await insertBlocks(statements, record.id, each.plan.blocks)
+          blocks.push(...blocksOf(record.id, each.plan.blocks))
           await insertRows(statements, record.id, each.plan.rows)
         }
+        await insertBlocks(statements, blocks)
         await failpoint('series:append-before-commit')
       })
     } catch (error) {
@@ -181,6 +186,7 @@ export class SeriesWriter {
     if (plan.isBeyond) state.tail.append(plan.written)
     else state.tail.correct(plan.written)
     for (const { count } of plan.blocks) if (count < SMALL_BLOCK_POINTS) state.smallBlocks += 1
+    if (!plan.isBeyond) state.smallFrom = Number.NEGATIVE_INFINITY
     // Rows before a new block are late ones from now on; that some of them replaced others is of no importance here.
     if (plan.blocks.length > 0) {
       state.lateRows += state.rows + plan.rows.length
@@ -215,12 +221,19 @@ export class SeriesWriter {
     const cut = isLast ? await this.#cutBlocks(record, span) : []
     try {
       await this.#transact(async (statements) => {
-        for (const { id } of inside) await statements.run('DELETE FROM "_blocks" WHERE "id" = ?', [Number(id)])
+        await deleteBlocks(
+          statements,
+          inside.map(({ id }) => Number(id)),
+        )
         if (!isLast) return
-        for (const { id, blocks } of cut) {
-          await statements.run('DELETE FROM "_blocks" WHERE "id" = ?', [id])
-          await insertBlocks(statements, record.id, blocks)
-        }
+        await deleteBlocks(
+          statements,
+          cut.map(({ id }) => id),
+        )
+        await insertBlocks(
+          statements,
+          cut.flatMap(({ blocks }) => blocksOf(record.id, blocks)),
+        )
         await statements.run('DELETE FROM "_points" WHERE "series" = ? AND "ts" >= ? AND "ts" < ?', [
           record.id,
           from,
@@ -352,9 +365,10 @@ export class SeriesWriter {
     const { record } = state
     const found = await this.#query(
       `SELECT "toTs", "count", "next" FROM (
-         SELECT "toTs", "count", lead("count") OVER (ORDER BY "toTs") AS "next" FROM "_blocks" WHERE "series" = ?1
+         SELECT "toTs", "count", lead("count") OVER (ORDER BY "toTs") AS "next" FROM "_blocks"
+         WHERE "series" = ?1 AND "toTs" >= ?4
        ) WHERE "count" < ?2 AND "next" + "count" <= ?3 ORDER BY "toTs" LIMIT 1`,
-      [record.id, SMALL_BLOCK_POINTS, BLOCK_POINTS],
+      [record.id, SMALL_BLOCK_POINTS, BLOCK_POINTS, state.smallFrom],
     )
     const [first] = found
     if (first === undefined) {
@@ -362,6 +376,7 @@ export class SeriesWriter {
       return null
     }
     const from = Number(first.toTs)
+    state.smallFrom = from
     const following = await this.#query(
       'SELECT "fromTs", "toTs", "count" FROM "_blocks" WHERE "series" = ? AND "toTs" >= ? ORDER BY "toTs" LIMIT 64',
       [record.id, from],
@@ -392,12 +407,12 @@ export class SeriesWriter {
   async #replace(key: SeriesKey, state: SeriesState, change: Replacement): Promise<CompactionResult> {
     const { record } = state
     const { removed, points, rows } = change
-    const blocks = encodeAll(points)
+    const blocks = await encodeAll(points)
     try {
       await this.#transact(async (statements) => {
         await failpoint('series:compact-begun')
-        for (const id of removed) await statements.run('DELETE FROM "_blocks" WHERE "id" = ?', [id])
-        await insertBlocks(statements, record.id, blocks)
+        await deleteBlocks(statements, removed)
+        await insertBlocks(statements, blocksOf(record.id, blocks))
         await failpoint('series:compact-blocks-written')
         if (rows !== null) {
           const sql = 'DELETE FROM "_points" WHERE "series" = ? AND "ts" >= ? AND "ts" < ?'
@@ -414,6 +429,7 @@ export class SeriesWriter {
     else if (rows !== null) state.rows = Math.max(0, state.rows - rows.count)
     if (rows === null) state.smallBlocks = Math.max(0, state.smallBlocks - removed.length)
     for (const { count } of blocks) if (count < SMALL_BLOCK_POINTS) state.smallBlocks += 1
+    if (rows?.areLate) state.smallFrom = Number.NEGATIVE_INFINITY
     return { blocksWritten: blocks.length, rowsMerged: rows?.count ?? 0 }
   }
 
@@ -449,10 +465,12 @@ function isWorthCompacting({ rows, lateRows, smallBlocks }: SeriesState): boolea
   return lateRows >= COMPACT_LATE_ROWS || rows >= COMPACT_ROWS + KEPT_ROWS || smallBlocks >= COMPACT_SMALL_BLOCKS
 }
 
-function encodeAll(points: Points): EncodedBlock[] {
+/** Between the blocks the worker takes commits. */
+async function encodeAll(points: Points): Promise<EncodedBlock[]> {
   const blocks: EncodedBlock[] = []
   let start = 0
   for (const end of blockCuts(points.ts)) {
+    await setImmediate()
     blocks.push(encodeBlock(sliceOf(points, start, end)))
     start = end
   }
@@ -463,14 +481,37 @@ function emptyValues({ columns }: SeriesRecord): (Float64Array | string[])[] {
   return columns.map(({ type }) => (type === 'number' ? new Float64Array(0) : []))
 }
 
-async function insertBlocks(
-  statements: TransactionStatements,
-  series: number,
-  blocks: readonly EncodedBlock[],
-): Promise<void> {
-  for (const { fromTs, toTs, count, maxStep, stats, data } of blocks) {
-    await statements.run(INSERT_BLOCK, [series, fromTs, toTs, count, maxStep, stats, data])
+interface NewBlock extends EncodedBlock {
+  readonly series: number
+}
+
+async function insertBlocks(statements: TransactionStatements, blocks: readonly NewBlock[]): Promise<void> {
+  let at = 0
+  while (at < blocks.length) {
+    const count = BLOCKS_PER_STATEMENT.find((each) => each <= blocks.length - at) as number
+    const parameters = blocks
+      .slice(at, at + count)
+      .flatMap(({ series, fromTs, toTs, count, maxStep, stats, data }): BindValue[] => [
+        series,
+        fromTs,
+        toTs,
+        count,
+        maxStep,
+        stats,
+        data,
+      ])
+    const values = new Array(count).fill('(?, ?, ?, ?, ?, ?, ?)').join(', ')
+    await statements.run(`INSERT INTO "_blocks" (${BLOCK_COLUMNS}) VALUES ${values}`, parameters)
+    at += count
   }
+}
+
+function blocksOf(series: number, blocks: readonly EncodedBlock[]): NewBlock[] {
+  return blocks.map((block) => ({ series, ...block }))
+}
+
+async function deleteBlocks(statements: TransactionStatements, ids: readonly number[]): Promise<void> {
+  if (ids.length > 0) await statements.run(DELETE_BLOCKS, [JSON.stringify(ids)])
 }
 
 async function insertRows(statements: TransactionStatements, series: number, rows: readonly NewRow[]): Promise<void> {
