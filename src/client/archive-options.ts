@@ -9,7 +9,7 @@ const GIBIBYTE = 1_024 ** 3
 const whole = z.int().positive()
 
 export const archiveOptions = z.strictObject({
-  dir: z.string().min(1),
+  dir: z.string().min(1).refine(isPlace, { error: 'name a folder, or s3://bucket/prefix' }),
   intervalMs: z.int().min(10).optional(),
   maxLagBytes: whole.optional(),
   baseEveryMs: whole.optional(),
@@ -25,7 +25,7 @@ export const archiveOptions = z.strictObject({
  * const store = await openStore({ dir: './state', archive: { dir: '/mnt/archive', intervalMs: 1_000 } })
  */
 export interface ArchiveOptions {
-  /** A folder, on another disk or machine if it is to outlive this one. */
+  /** A folder, on another disk or machine if it is to outlive this one, or `s3://bucket/prefix?endpoint=…`. */
   readonly dir: string
   /** Default 1,000. What is lost when this machine burns is at most what was written within it. */
   readonly intervalMs?: number | undefined
@@ -53,6 +53,11 @@ export function archiveSettings(options: ArchiveOptions | undefined): ArchiveSet
     baseAfterBytes: baseAfterBytes ?? GIBIBYTE,
     keepGenerations: keepGenerations ?? 3,
   }
+}
+
+/** A .tar can be read only, and of addresses those of buckets can be written to. */
+function isPlace(location: string): boolean {
+  return isUrl(location) ? /^s3:/i.test(location) : !/\.tar$/i.test(location)
 }
 
 function isUrl(location: string): boolean {
