@@ -440,9 +440,15 @@ export class SessionCache implements SessionCacheMethods {
 
   /** Once, before anything is written: what a crash or a restore has left without a key is removed. */
   #sweep(): Promise<void> {
-    this.#writer()
+    const writer = this.#writer()
     this.#swept ??= this.#query('SELECT "file" FROM "_sessionCache"').then(async (rows) => {
-      await this.#ownErrors(() => this.#folder.removeAllBut(new Set(rows.map(({ file }) => String(file)))))
+      await this.#ownErrors(async () => {
+        if (rows.length > 0 && !(await this.#folder.exists())) {
+          // From an archive: what is about to be written makes the folder, and would make damage of all other symbols.
+          await writer.transact((connection) => queryOnce(connection, 'DELETE FROM "_sessionCache"'))
+        }
+        await this.#folder.removeAllBut(new Set(rows.map(({ file }) => String(file))))
+      })
     })
     this.#swept.catch(() => {
       this.#swept = undefined
