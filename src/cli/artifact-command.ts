@@ -331,6 +331,7 @@ async function collectGarbage(session: Session, unfinishedOlderThanMs: number | 
     store.artifacts.collectGarbage(unfinishedOlderThanMs === undefined ? {} : { unfinishedOlderThanMs }),
   )
   if (terminal.isJson) return await terminal.writeJson(garbage)
-  if (garbage.isDeferred) terminal.warn('A backup needs the files of its moment. Run this again when it has ended.')
+  if (garbage.isDeferred)
+    terminal.warn('A backup, or the archive, needs files of an earlier moment. Run this again later.')
   await terminal.writeLine(`${counted(garbage.files, 'file')} removed, ${byteSize(garbage.freedBytes)} freed.`)
 }

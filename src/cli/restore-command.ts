@@ -92,7 +92,7 @@ async function showMoment(session: Session, restored: RestoredMoment): Promise<n
   }
   if (artifactsWithoutContent.length > 0) {
     terminal.warn(
-      `An archive holds no chunks of artifacts; ${counted(artifactsWithoutContent.length, 'artifact')} can't be read until the files in blobs/ are copied from a backup. holdfast artifact verify lists what is missing.`,
+      `${counted(artifactsWithoutContent.length, 'artifact')} can't be read whole until the missing files in blobs/ are copied from a backup. holdfast artifact verify lists them.`,
     )
   }
   for (const problem of problems) terminal.warn(problem)

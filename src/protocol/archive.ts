@@ -23,6 +23,8 @@ export interface ArchiveStatus {
   readonly lagBytes: number
   /** In this generation, of both databases. */
   readonly segments: number
+  /** Chunks of artifacts that the archive is to get before the next segment; 0 before it has been reached. */
+  readonly filesWaiting: number
   /** Of state.db; null before the first. */
   readonly lastShippedSequence: number | null
   readonly lastError: { readonly code: StoreErrorCode; readonly message: string } | null
@@ -45,11 +47,11 @@ export interface RestoredMoment {
   readonly isComplete: boolean
   readonly problems: readonly string[]
   /**
-   * Files that belong to this moment and are in no archive, relative to `dir`: yearly files of archived trades, such as
-   * `archive/trades-2025.db`. One from a backup or from the source, as new as the moment or newer, belongs beside it.
+   * Files that belong to this moment and could not be brought back, relative to `dir`: yearly files of archived trades,
+   * such as `archive/trades-2025.db`, of which a copy as new as the moment or newer belongs there; and chunks of artifacts.
    */
   readonly missingFiles: readonly string[]
-  /** Names of artifacts whose chunks have to come from a backup: an archive holds the databases alone. */
+  /** Names of artifacts with chunks among them. */
   readonly artifactsWithoutContent: readonly string[]
 }
 

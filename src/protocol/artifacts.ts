@@ -151,7 +151,7 @@ export interface ArtifactGarbage {
   /** Files removed, and their bytes. */
   readonly files: number
   readonly freedBytes: number
-  /** True while a backup needs the files of its moment: they are removed by a later run. */
+  /** True while a backup, or the archive, needs files of an earlier moment: they are removed by a later run. */
   readonly isDeferred: boolean
 }
 

@@ -38,7 +38,8 @@ import { nativeCall } from './native-calls.ts'
 import { rekey } from './rekey-writer.ts'
 import { storeDatabases } from './store-files.ts'
 
-const OPERATION = 'rotation of the data key'
+/** What it is called among operations that keep each other out. */
+export const ROTATION = 'rotation of the data key'
 const KEY_BYTES = 32
 const BUSY_TIMEOUT_MS = 10_000
 /** A frame of the log is a page and this (https://sqlite.org/fileformat2.html#the_write_ahead_log). */
@@ -142,7 +143,7 @@ export class KeyRotation {
   }
 
   async #exclusively(actor: string, secret: Uint8Array | null): Promise<RotateDataKeyResult> {
-    return await this.#options.maintenanceLock.exclusiveOperation(OPERATION, async () => {
+    return await this.#options.maintenanceLock.exclusiveOperation(ROTATION, async () => {
       this.#begun += 1
       const rotated = this.#rotate(actor, secret)
       this.#current = rotated.catch(() => undefined)

@@ -62,6 +62,7 @@ import { AuditKeys } from './audit/audit-keys.ts'
 import { AuditReader } from './audit/audit-reader.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
 import type { Backend } from './backend.ts'
+import { givingWayTo } from './backup/give-way.ts'
 import { StoreBackups } from './backup/store-backups.ts'
 import { ensureCollectionTables, recordedCollections } from './collection-tables.ts'
 import type { AuditRecord, Committer } from './committer.ts'
@@ -71,7 +72,7 @@ import { failpoint } from './failpoint.ts'
 import { FileBackend, takeSession } from './file-backend.ts'
 import { toStoreError } from './io-error.ts'
 import { keyringInfo } from './key-operations.ts'
-import { KeyRotation, settleInterrupted } from './key-rotation.ts'
+import { KeyRotation, ROTATION, settleInterrupted } from './key-rotation.ts'
 import { isPlainSqlite, openKeyedDatabase } from './keyed-database.ts'
 import { withKeyringLock } from './keyring-lock.ts'
 import {
@@ -655,6 +656,7 @@ class Opening {
       sealingKey: keys.sealingKey,
       storeId: keyring.storeId,
       commits: () => [...files.values()].reduce((sum, { committer }) => sum + (committer?.status.commits ?? 0), 0),
+      archived: archiver?.beside ?? null,
     })
     const commits = () => files.get('state')?.committer?.status.commits ?? 0
     const series = new SeriesStore({ dir, market: files.get('market') as FileBackend, commits })
@@ -685,7 +687,10 @@ class Opening {
       databaseKeys,
       files,
       maintenanceLock,
-      closeYearlyReaders: () => tradeArchive.closeReaders(),
+      closeYearlyReaders: async () => {
+        await tradeArchive.closeReaders()
+        await archiver?.beside.keepFromYearly()
+      },
       beforePromoted: async () => archiver?.beforeDataKeyPromoted(),
       onDataKeyRotated: async () => {
         archiver?.onDataKeyRotated(deriveSubKey(keys.dataKey, keyring.storeId, 'backup-mac'))
@@ -748,6 +753,20 @@ class Opening {
       session,
       macKey: deriveSubKey(keys.dataKey, keyring.storeId, 'backup-mac'),
       openReader: (file) => this.#openKeyed(databasePath(dir, file), file, keys, keyring, 'read-only'),
+      openYearly: ({ path, keyPurpose }) =>
+        this.#keysOf(keys, keyring).open(keyPurpose, (key) =>
+          openKeyedDatabase(this.#driver, path, {
+            key,
+            mode: 'read-only',
+            role: 'reader',
+            durability: this.#request.durability,
+            busyTimeoutMs: MIGRATION_BUSY_TIMEOUT_MS,
+          }),
+        ),
+      isRotating: () => maintenanceLock.running === ROTATION,
+      giveWay: givingWayTo(() =>
+        [...files.values()].reduce((sum, { committer }) => sum + (committer?.status.commits ?? 0), 0),
+      ),
       keepers: guards,
       alone: (work) => maintenanceLock.exclusiveOperation('new generation of the archive', work),
       audit: async (data) => {

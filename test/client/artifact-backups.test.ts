@@ -1,9 +1,9 @@
 /** Backups of a store with artifacts: whatever goes on meanwhile, what is restored verifies. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
-import { openStore, restoreArchive, restoreStore, type Store } from '../../src/index.ts'
+import { expect, test } from 'vitest'
+import { openStore, restoreStore, type Store } from '../../src/index.ts'
 import { seededRandom, shortOrLong } from '../faults/fault-run.ts'
 import { openTempStore, PASSWORD, tempDir } from './fixtures/temp-store.ts'
 
@@ -130,31 +130,4 @@ test('a chunk that was lost before keeps nothing else from being saved, and is n
     writeFileSync(join(copy.dir, file), bytes)
     expect((await copy.artifacts.verify()).damage).toEqual([])
   })
-})
-
-test('an archive has the databases alone: what is missing is named, and a backup’s files make it whole', async () => {
-  const places = tempDir()
-  const [archive, backups, dir] = ['archive', 'backups', 'restored'].map((name) => join(places, name)) as [
-    string,
-    string,
-    string,
-  ]
-  const store = await openTempStore({ archive: { dir: archive } })
-  const content = randomBytes(3 * MIB)
-  await store.artifacts.put('model', content, { metadata: { epochs: 3 } })
-  await store.artifacts.put('empty', [])
-  // Not beside the archive's first generation.
-  await vi.waitFor(() => store.backup(backups), 20_000)
-  const { storeId } = store
-  await store.close()
-  const moment = await restoreArchive({ from: archive, dir, password: PASSWORD })
-  expect(moment).toMatchObject({ storeId, problems: [], artifactsWithoutContent: ['model'] })
-  const copy = await openTempStore({ dir })
-  expect((await copy.artifacts.info('model')).metadata).toEqual({ epochs: 3 })
-  expect((await copy.artifacts.verify()).damage[0]).toMatchObject({ name: 'model', version: 1, problem: 'missing' })
-  const elsewhere = join(places, 'elsewhere')
-  await restoreStore({ from: backups, dir: elsewhere, password: PASSWORD })
-  cpSync(join(elsewhere, 'blobs'), join(dir, 'blobs'), { recursive: true })
-  expect((await copy.artifacts.verify()).damage).toEqual([])
-  expect((await copy.artifacts.get('model').bytes()).equals(content)).toBe(true)
 })

@@ -1,7 +1,7 @@
 /** Owners that archive into one place and are killed one after the other; then any moment they acknowledged is restored. */
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { contentAfter } from './archive-steps.ts'
+import { artifactContent, contentAfter, STEPS_PER_ARTIFACT } from './archive-steps.ts'
 import { ChildProgram } from './child-program.ts'
 import { restoreArchive } from './compiled-store.ts'
 import type { ArchivedWriterArguments } from './programs/archived-writer.ts'
@@ -98,6 +98,7 @@ export class ArchiveChain {
         expect(found).toBeGreaterThanOrEqual(step.number)
       }
       await expectContent(store, this.seed, found)
+      await expectArtifacts(store, this.seed, found)
     } finally {
       await store.close()
     }
@@ -114,6 +115,19 @@ export class ArchiveChain {
 
   pick(random: Random): AcknowledgedStep {
     return random.pick(this.acknowledged)
+  }
+}
+
+/** Whatever versions there are can be read, and the newest is not older than the step before. */
+export async function expectArtifacts(store: TestStore, seed: string, number: number): Promise<void> {
+  const versions = await store.artifacts.versions('model')
+  const steps = versions.map(({ metadata }) => Number(metadata.step))
+  const last = number - 1 - ((number - 1) % STEPS_PER_ARTIFACT)
+  if (last > 0) expect(steps[0]).toBeGreaterThanOrEqual(last)
+  expect((await store.artifacts.verify()).damage).toEqual([])
+  for (const [n, { version }] of versions.entries()) {
+    const content = await store.artifacts.get('model', version).bytes()
+    expect(content.equals(artifactContent(seed, steps[n] as number)), `content of step ${steps[n]}`).toBe(true)
   }
 }
 

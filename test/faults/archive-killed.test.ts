@@ -14,6 +14,9 @@ const LONG_TEST_MS = 3_600_000
 const OWNERS_PER_STORE = 8
 
 const SHIPPING = {
+  'archive:file-written': 3,
+  'archive:files-written': 2,
+  'archive:list-written': 2,
   'archive:segment-written': 12,
   'archive:head-written': 8,
   'archive:spooled': 2,

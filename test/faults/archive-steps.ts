@@ -23,6 +23,16 @@ export function archiveStep(seed: string, number: number): ArchiveStep {
   return { puts, deletes, tick: number % 3 === 0 }
 }
 
+/** Behind every so many steps a version of the artifact `model` is put, and the one before the last is deleted. */
+export const STEPS_PER_ARTIFACT = 15
+
+/** Of the version behind this step; some have a chunk in common. */
+export function artifactContent(seed: string, number: number): Buffer {
+  const random = new Random(seed, 'archive artifact', number)
+  const shared = new Random(seed, 'archive artifact', 'shared').text(700_000)
+  return Buffer.from(`${random.chance(0.3) ? shared : ''}${random.text(random.between(10, 200_000))}`)
+}
+
 /** The documents of kv after so many steps. */
 export function contentAfter(seed: string, steps: number): Map<string, string> {
   const content = new Map<string, string>()

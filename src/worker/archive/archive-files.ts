@@ -2,6 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
 import { canonicalJson, type JsonValue } from '../../crypto/canonical-json.ts'
+import { parseKeyring } from '../../crypto/keyring.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
 import type { BackupTarget } from '../backup/target.ts'
@@ -11,6 +12,13 @@ import { sha256Hex } from './segment.ts'
 export const ARCHIVE_AREA = 'archive'
 
 const NUMBER_DIGITS = 10
+/** A newer or a whole copy may be beside it. */
+const LOST_COPY: ReadonlySet<string> = new Set([
+  'KEYRING_CORRUPT',
+  'NOT_A_STORE',
+  'ARCHIVE_DAMAGED',
+  'TARGET_FILE_MISSING',
+])
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 
 const TIME_OF_NAME = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-/
@@ -55,17 +63,19 @@ export function keyringPrefix(generation: string): string {
   return `${ARCHIVE_AREA}/${generation}/keyring/`
 }
 
-export function keyringPath(generation: string, number: number): string {
-  return `${keyringPrefix(generation)}${padded(number)}.json`
+/** Each is kept twice: the newest is what everything else is opened by. */
+export function keyringPaths(generation: string, number: number): readonly [first: string, second: string] {
+  const path = `${keyringPrefix(generation)}${padded(number)}`
+  return [`${path}.json`, `${path}.copy.json`]
 }
 
-function padded(number: number): string {
+export function padded(number: number): string {
   return String(number).padStart(NUMBER_DIGITS, '0')
 }
 
 /** The number in the name of a segment or a keyring. */
 export function numberOf(path: string): number | undefined {
-  const match = /\/(\d{10})\.(?:segment|json)$/.exec(path)
+  const match = /\/(\d{10})\.(?:segment|json|copy\.json)$/.exec(path)
   return match === null ? undefined : Number(match[1])
 }
 
@@ -122,7 +132,7 @@ export function headText(content: WithoutMac<Head>, macKey: Uint8Array): string 
   return JSON.stringify({ ...content, mac: documentMac(content, macKey) })
 }
 
-function documentMac(content: object, macKey: Uint8Array): string {
+export function documentMac(content: object, macKey: Uint8Array): string {
   return createHmac('sha256', macKey)
     .update(canonicalJson(content as unknown as JsonValue))
     .digest('hex')
@@ -151,7 +161,7 @@ export async function readHead(
   }
 }
 
-async function readDocument<T extends { readonly mac: string }>(
+export async function readDocument<T extends { readonly mac: string }>(
   target: BackupTarget,
   path: string,
   schema: z.ZodType<T>,
@@ -165,11 +175,11 @@ async function readDocument<T extends { readonly mac: string }>(
     document = schema.parse(json)
   } catch (error) {
     if (error instanceof StoreError) throw error
-    throw damaged(path, 'it can not be read')
+    throw damagedDocument(path, 'it can not be read')
   }
   const { mac, ...content } = document
   if (macKey !== null && !timingSafeEqual(Buffer.from(documentMac(content, macKey)), Buffer.from(mac))) {
-    throw damaged(path, 'it was changed, or made with the key of another store')
+    throw damagedDocument(path, 'it was changed, or made with the key of another store')
   }
   return document
 }
@@ -181,7 +191,7 @@ export async function readWhole(target: BackupTarget, path: string): Promise<Buf
   for await (const part of target.read(path)) {
     parts.push(part)
     length += part.length
-    if (length > MAX_DOCUMENT_BYTES) throw damaged(path, 'it is far larger than any such file')
+    if (length > MAX_DOCUMENT_BYTES) throw damagedDocument(path, 'it is far larger than any such file')
   }
   return Buffer.concat(parts)
 }
@@ -215,23 +225,43 @@ export async function segmentNumbers(target: BackupTarget, generation: string, f
     .sort((left, right) => left - right)
 }
 
-/** The keyring as it was last changed, in its text form. @throws StoreError `ARCHIVE_DAMAGED` when there is none */
-export async function readKeyringText(target: BackupTarget, generation: string): Promise<string> {
+export interface FoundKeyring {
+  readonly text: string
+  /** Newer copies that can't be used, each named. */
+  readonly problems: readonly string[]
+}
+
+/**
+ * The keyring as it was last changed, in its text form; one from before when no newer copy is whole: it opens with the
+ * passwords of then.
+ *
+ * @throws StoreError `ARCHIVE_DAMAGED` when no copy is whole
+ */
+export async function readKeyringText(target: BackupTarget, generation: string): Promise<FoundKeyring> {
   const files = await target.list(keyringPrefix(generation))
-  const last = files
-    .map(({ path }) => path)
-    .filter((path) => numberOf(path) !== undefined)
-    .sort()
-    .at(-1)
-  if (last === undefined) throw damaged(keyringPrefix(generation), 'there is no keyring')
-  return (await readWhole(target, last)).toString('utf8')
+  const numbers = new Set(files.map(({ path }) => numberOf(path)).filter((number) => number !== undefined))
+  const problems: string[] = []
+  for (const number of [...numbers].sort((left, right) => right - left)) {
+    for (const path of keyringPaths(generation, number)) {
+      try {
+        const text = (await readWhole(target, path)).toString('utf8')
+        parseKeyring(text)
+        return { text, problems }
+      } catch (error) {
+        if (!(error instanceof StoreError) || !LOST_COPY.has(error.code)) throw error
+        problems.push(`${path} is ${error.code === 'TARGET_FILE_MISSING' ? 'missing' : 'damaged'}.`)
+      }
+    }
+  }
+  const why = problems.length === 0 ? 'there is no keyring' : `no copy of the keyring is whole. ${problems.join(' ')}`
+  throw damagedDocument(keyringPrefix(generation), why)
 }
 
 export function forEachFile<T>(make: (file: DatabaseFile) => T): Record<DatabaseFile, T> {
   return Object.fromEntries(DATABASE_FILES.map((file) => [file, make(file)])) as Record<DatabaseFile, T>
 }
 
-function damaged(path: string, what: string): StoreError {
+export function damagedDocument(path: string, what: string): StoreError {
   return new StoreError('ARCHIVE_DAMAGED', `${path} of the archive is damaged: ${what}.`, { details: { path } })
 }
 

@@ -26,7 +26,7 @@ import {
   generationNames,
   headPath,
   headText,
-  keyringPath,
+  keyringPaths,
   manifestPath,
   manifestText,
   readManifest,
@@ -34,6 +34,8 @@ import {
 import { cutLink, writeLink } from './archive-link.ts'
 import { continuedChains } from './continuation.ts'
 import { FileArchiver } from './file-archiver.ts'
+import { FILES_AREA } from './file-list.ts'
+import { FileShipper, type FileShipperOptions } from './file-shipper.ts'
 import type { LogKeeper } from './log-keeper.ts'
 import { Spool } from './spool.ts'
 import { DEFAULT_PAGE_BYTES } from './wal-frames.ts'
@@ -43,8 +45,9 @@ const SHIP_WAIT_MS = 2_000
 const CLOSE_WAIT_MS = 5_000
 const MAX_RETRY_MS = 30_000
 
-export interface ArchiverOptions extends ArchiveSettings {
-  readonly dir: string
+export interface ArchiverOptions
+  extends ArchiveSettings,
+    Pick<FileShipperOptions, 'dir' | 'openYearly' | 'isRotating' | 'giveWay'> {
   readonly storeId: string
   readonly session: number
   readonly openReader: (file: DatabaseFile) => Promise<Connection>
@@ -58,6 +61,8 @@ export interface ArchiverOptions extends ArchiveSettings {
 }
 
 export class Archiver {
+  /** What lies beside the databases: whoever adds or removes such files tells it. */
+  readonly beside: FileShipper
   readonly #options: ArchiverOptions
   readonly #spool: Spool
   #files!: Record<DatabaseFile, FileArchiver>
@@ -66,8 +71,12 @@ export class Archiver {
   #nextMacKey: Uint8Array | undefined
   #lastKeyringOfGeneration: Buffer | undefined
   #target: BackupTarget | undefined
-  #lock: TargetLock | undefined
+  #locks: TargetLock[] = []
   #generation: string | undefined
+  /** The one whose base is being made. */
+  #preparing: string | undefined
+  /** Counts up whenever a generation is given up: a base that is being copied then is not one any more. */
+  #givenUp = 0
   #generationSince = 0
   #segmentBytes = 0
   #keyring = { number: 0, stamp: '' }
@@ -84,6 +93,7 @@ export class Archiver {
     this.#options = options
     this.#macKey = options.macKey
     this.#spool = new Spool(options.dir)
+    this.beside = new FileShipper({ ...options, isEnding: () => this.#isEnding })
   }
 
   /** Looks at the store directory only; the archive is reached in the background. */
@@ -101,6 +111,7 @@ export class Archiver {
         openReader: () => options.openReader(file),
         keeper: options.keepers.get(file) as LogKeeper,
         ship: () => archiver.#shipWithin(SHIP_WAIT_MS),
+        beforeSegment: (target, generation) => archiver.#shipBeside(target, generation),
         onCommit: () => archiver.#boundLag(),
         onFault: (error) => void archiver.#fault(error),
       })
@@ -130,6 +141,7 @@ export class Archiver {
       lagMs: Math.max(...files.map((file) => file.lagMs)),
       lagBytes: files.reduce((sum, file) => sum + file.lagBytes, 0),
       segments: files.reduce((sum, file) => sum + file.segments, 0),
+      filesWaiting: this.beside.waiting,
       lastShippedSequence: this.#files.state.lastShipped.sequence,
       lastError: error === null ? null : { code: error.code, message: error.message },
     }
@@ -169,7 +181,7 @@ export class Archiver {
     await this.#shipWithin(CLOSE_WAIT_MS)
     this.#isEnding = true
     for (const file of Object.values(this.#files)) await file.closeFiles()
-    await this.#lock?.release().catch(() => undefined)
+    await this.#closePlace()
     zero(this.#macKey, this.#nextMacKey)
   }
 
@@ -181,8 +193,14 @@ export class Archiver {
       await file.closePin()
       await file.closeFiles()
     }
-    await this.#lock?.release().catch(() => undefined)
+    await this.#closePlace()
     zero(this.#macKey, this.#nextMacKey)
+  }
+
+  async #closePlace(): Promise<void> {
+    await this.#running
+    await this.beside.closeFiles()
+    for (const lock of this.#locks.splice(0)) await lock.release().catch(() => undefined)
   }
 
   /** Ships what there is now, as long as it takes but no longer than `waitMs`. */
@@ -229,7 +247,8 @@ export class Archiver {
   async #reach(): Promise<void> {
     if (this.#target === undefined) {
       const target = await openTarget(this.#options.location)
-      this.#lock = await target.lock(ARCHIVE_AREA)
+      this.#locks.push(await target.lock(ARCHIVE_AREA))
+      this.#locks.push(await target.lock(FILES_AREA))
       this.#target = target
     }
     if (this.#generation !== undefined) return
@@ -250,6 +269,7 @@ export class Archiver {
       positionOf: (file) => this.#files[file].position,
     })
     if (chains === undefined) return false
+    await this.beside.resume(target, generation, this.#macKey)
     for (const file of DATABASE_FILES) {
       const { number, sha256, spooled, last, after } = chains[file]
       this.#files[file].resumeChain({ generation, macKey: this.#macKey, number, sha256 }, spooled, last, after)
@@ -274,6 +294,11 @@ export class Archiver {
     await this.#shipHead(target, generation)
   }
 
+  async #shipBeside(target: BackupTarget, generation: string): Promise<void> {
+    const hasItsKey = this.#nextMacKey === undefined || generation === this.#preparing
+    await this.beside.ship(target, generation, hasItsKey)
+  }
+
   async #shipHead(target: BackupTarget, generation: string): Promise<void> {
     const files = forEachFile((name): FileHead => {
       const file = this.#files[name]
@@ -296,7 +321,8 @@ export class Archiver {
     const stamp = last === undefined ? `${found.ino}/${found.mtimeMs}/${found.size}` : 'last'
     if (stamp === this.#keyring.stamp) return
     const number = this.#keyring.number + 1
-    await target.write(keyringPath(generation, number), last ?? (await readFile(path)))
+    const content = last ?? (await readFile(path))
+    for (const copy of keyringPaths(generation, number)) await target.write(copy, content)
     this.#keyring = { number, stamp }
   }
 
@@ -319,7 +345,12 @@ export class Archiver {
     const macKey = this.#nextMacKey ?? this.#macKey
     const keyring = this.#keyring
     let isReplaced = false
+    this.#preparing = generation
     try {
+      await this.beside.prepare(generation, macKey)
+      // What there is much of goes before the log has to be kept for the copy.
+      await this.#shipBeside(target, generation)
+      const givenUp = this.#givenUp
       const starts = { state: await this.#files.state.beginBase(), market: await this.#files.market.beginBase() }
       if (this.#generation !== undefined) {
         await this.#shipKeyring(target, this.#generation)
@@ -333,6 +364,7 @@ export class Archiver {
       await failpoint('archive:base-written')
       this.#keyring = { number: 0, stamp: '' }
       await this.#shipKeyring(target, generation)
+      if (givenUp !== this.#givenUp) throw this.#lastError ?? notBegun(target.location)
       if (this.#isEnding || macKey !== (this.#nextMacKey ?? this.#macKey)) throw notBegun(target.location)
       isReplaced = true
       const chains = forEachFile((file) =>
@@ -341,6 +373,7 @@ export class Archiver {
       for (const file of DATABASE_FILES) {
         if (!chains[file].isWhole && !(await this.#files[file].shipNext(target))) throw notShipped(target.location)
       }
+      await this.#shipBeside(target, generation)
       const text = manifestText(
         {
           format: 'holdfast-archive',
@@ -360,15 +393,19 @@ export class Archiver {
       await failpoint('archive:manifest-written')
       await writeLink(dir, generation)
     } catch (error) {
+      this.#preparing = undefined
       // The one before has missed nothing, and goes on.
       if (this.#generation !== undefined && !isReplaced) {
         this.#keyring = keyring
         for (const file of Object.values(this.#files)) file.cancelBase()
+        this.beside.keepOnly(this.#generation)
       } else await this.#giveUp(null)
       throw error
     }
     this.#takeNextMacKey()
     this.#generation = generation
+    this.#preparing = undefined
+    this.beside.keepOnly(generation)
     this.#generationSince = now.getTime()
     this.#segmentBytes = 0
     this.#writtenHead = ''
@@ -387,6 +424,7 @@ export class Archiver {
       await target.remove(manifestPath(name))
       for (const { path } of await target.list(`${ARCHIVE_AREA}/${name}/`)) await target.remove(path)
     }
+    await this.beside.prune(target, [...kept])
     for (const segment of await this.#spool.list()) {
       if (!kept.has(segment.generation)) await this.#spool.remove(segment)
     }
@@ -404,7 +442,9 @@ export class Archiver {
 
   async #giveUp(reason: StoreError | null): Promise<void> {
     cutLink(this.#options.dir)
+    this.#givenUp += 1
     this.#generation = undefined
+    this.beside.keepOnly(this.#preparing)
     this.#takeNextMacKey()
     this.#wantsBase = true
     if (reason !== null) {

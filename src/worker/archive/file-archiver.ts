@@ -49,6 +49,8 @@ export interface FileArchiverOptions {
   readonly keeper: LogKeeper
   /** Asked whenever frames have to go: ships what can be shipped within a bound of time. */
   readonly ship: () => Promise<void>
+  /** Ships the files that the commits of a segment may name; what is there when it is called is enough. */
+  readonly beforeSegment: (target: BackupTarget, generation: string) => Promise<void>
   /** Called after each commit that was found. */
   readonly onCommit: () => void
   readonly onFault: (error: unknown) => void
@@ -351,6 +353,8 @@ export class FileArchiver {
     const [spooled] = chain.spooled
     if (spooled !== undefined) {
       const { segment, sha256 } = spooled
+      await this.#options.beforeSegment(target, chain.generation)
+      if (this.#chain !== chain) return false
       await target.write(segmentPath(chain.generation, this.file, segment.number), this.#options.spool.read(segment))
       await failpoint('archive:segment-written')
       if (this.#chain !== chain) return false
@@ -361,6 +365,10 @@ export class FileArchiver {
     }
     const plan = this.#nextPlan(chain)
     if (plan === undefined) return false
+    await this.#options.beforeSegment(target, chain.generation)
+    if (this.#chain !== chain) return false
+    // It went to the spool meanwhile, and goes on from there.
+    if (chain.current !== plan) return true
     const content = this.#content(plan, chain.macKey)
     const isWritten = await target
       .write(segmentPath(chain.generation, this.file, plan.header.number), content)

@@ -18,14 +18,15 @@ import { leaveAuditNote } from '../audit/audit-inbox.ts'
 import { verifyTrail } from '../audit/audit-verification.ts'
 import { assertDatabasesOpen } from '../backup/restored-files.ts'
 import { assertMayRestore, restoreStaged } from '../backup/staged-restore.ts'
-import { openTarget } from '../backup/target.ts'
+import { type BackupTarget, openTarget } from '../backup/target.ts'
 import { DatabaseKeys } from '../database-keys.ts'
-import { type BindValue, queryOnce, type Row } from '../driver.ts'
+import { queryOnce } from '../driver.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
 import { acceptIfOlder } from '../keyring-record.ts'
 import { nativeCall } from '../native-calls.ts'
 import { sqlcipherDriver } from '../sqlcipher-driver.ts'
-import { databasePath, yearlyDatabase } from '../store-files.ts'
+import { databasePath } from '../store-files.ts'
+import { type Query, type RestoredFiles, restoreFiles } from './restore-files.ts'
 import { type Moment, type MomentFiles, restoreMoment } from './restore-moment.ts'
 
 /**
@@ -45,7 +46,9 @@ export async function restoreArchive(request: RestoreMomentRequest): Promise<Res
         withKeys(keyringText, password, async ({ dataKey }, storeId) => deriveSubKey(dataKey, storeId, 'backup-mac')),
     })
     const keyringText = await readFile(join(stage, KEYRING_FILE), 'utf8')
-    const told = await withKeys(keyringText, password, (keys, storeId) => finish(stage, files, keys, storeId, actor))
+    const told = await withKeys(keyringText, password, (keys, storeId) =>
+      finish(stage, target, files, keys, storeId, actor),
+    )
     return { ...files, ...told, problems: [...files.problems, ...told.problems] }
   })
   return { ...result, dir, movedAside }
@@ -54,22 +57,21 @@ export async function restoreArchive(request: RestoreMomentRequest): Promise<Res
 const OLDER_KEYRING =
   'The last change of the keyring is not in the archive, so the keyring of before was taken. See holdfast key list for the passwords that open it.'
 
-type Told = Pick<RestoredMoment, 'problems' | 'missingFiles' | 'artifactsWithoutContent'>
-
-/** Checks what was written, notes it for the trail, and tells what is wrong with the trail and what is not there. */
+/** Checks what was written, brings the files back that it counts on, and notes the restore for the trail. */
 async function finish(
   stage: string,
+  target: BackupTarget,
   files: MomentFiles,
   keys: StoreKeys,
   storeId: string,
   actor: string,
-): Promise<Told> {
+): Promise<RestoredFiles> {
   const databases = DATABASE_FILES.map((file) => ({ path: `${file}.db` }))
   await assertDatabasesOpen(databases, stage, { storeId, ...keys }).catch((error: unknown) => {
     if (!(error instanceof StoreError) || error.code !== 'BACKUP_DAMAGED') throw error
     throw new StoreError('ARCHIVE_DAMAGED', `What was restored is damaged. ${error.message}`, { cause: error })
   })
-  const told = await lookInto(stage, keys, storeId)
+  const told = await complete(stage, target, files.generation, keys, storeId)
   await withSecret(deriveSubKey(keys.dataKey, storeId, 'audit-mac'), (key) =>
     leaveAuditNote(stage, key, {
       actor,
@@ -84,7 +86,13 @@ async function finish(
   return told
 }
 
-async function lookInto(stage: string, keys: StoreKeys, storeId: string): Promise<Told> {
+async function complete(
+  stage: string,
+  target: BackupTarget,
+  generation: string,
+  keys: StoreKeys,
+  storeId: string,
+): Promise<RestoredFiles> {
   const connection = await new DatabaseKeys(keys, storeId).open('database:state', (key) =>
     openKeyedDatabase(sqlcipherDriver, databasePath(stage, 'state'), {
       key,
@@ -95,46 +103,14 @@ async function lookInto(stage: string, keys: StoreKeys, storeId: string): Promis
     }),
   )
   try {
-    const query = (sql: string, parameters: readonly BindValue[] = []) => queryOnce(connection, sql, parameters)
+    const query: Query = (sql, parameters = []) => queryOnce(connection, sql, parameters)
     const older = await acceptIfOlder(stage, keys, query)
-    const missingFiles = await yearlyFiles(stage, query)
-    const missing = missingFiles.map(
-      (file) =>
-        `${file} is in no archive: trades that were moved into it before this moment are not in what was restored. Put a copy of it there, as new as the moment or newer, or restore a moment from before the move.`,
-    )
-    return {
-      problems: [
-        ...(await trailProblems(query, keys, storeId)),
-        ...missing,
-        ...(older === undefined ? [] : [OLDER_KEYRING]),
-      ],
-      missingFiles,
-      artifactsWithoutContent: await artifactsWithChunks(query),
-    }
+    const restored = await restoreFiles({ target, generation, dir: stage, query, keys, storeId })
+    const problems = [...(await trailProblems(query, keys, storeId)), ...restored.problems]
+    return { ...restored, problems: older === undefined ? problems : [...problems, OLDER_KEYRING] }
   } finally {
     await connection.close()
   }
-}
-
-type Query = (sql: string, parameters?: readonly BindValue[]) => Promise<Row[]>
-
-/** Those that the moment counts on. A store from before there were any has no table of them. */
-async function yearlyFiles(stage: string, query: Query): Promise<string[]> {
-  const tables = await query(`SELECT 1 FROM "sqlite_schema" WHERE "name" = '_yearlyFiles'`)
-  if (tables.length === 0) return []
-  const rows = await query('SELECT "year" FROM "_yearlyFiles" ORDER BY "year"')
-  return rows.map(({ year }) => yearlyDatabase(stage, Number(year)).relativePath)
-}
-
-/** None in a store from before there were artifacts. */
-async function artifactsWithChunks(query: Query): Promise<string[]> {
-  const tables = await query(`SELECT 1 FROM "sqlite_schema" WHERE "name" = '_artifactVersions'`)
-  if (tables.length === 0) return []
-  const rows = await query(
-    `SELECT DISTINCT v."name" FROM "_artifactVersions" AS v
-     WHERE EXISTS (SELECT 1 FROM "_artifactParts" AS p WHERE p."content" = v."content") ORDER BY 1`,
-  )
-  return rows.map(({ name }) => String(name))
 }
 
 /** The head of the trail is in no archive; that it is missing here says nothing. */

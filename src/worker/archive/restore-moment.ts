@@ -24,6 +24,7 @@ import {
   segmentNumbers,
   segmentPath,
 } from './archive-files.ts'
+import { isGap } from './file-list.ts'
 import { damagedSegment, type ReadSegment, readSegment, type SegmentCommit } from './segment.ts'
 
 /** A moment: a time, a batch of state.db, or the latest there is. */
@@ -46,14 +47,14 @@ export interface RestoreMomentOptions {
 
 /** @throws StoreError `BACKUP_NOT_FOUND` when no generation reaches back that far, `ARCHIVE_DAMAGED`, `WRONG_PASSWORD` */
 export async function restoreMoment({ target, moment, dir, macKeyOf }: RestoreMomentOptions): Promise<MomentFiles> {
-  const { manifest, macKey, head, plans, problems } = await choose(target, moment, macKeyOf)
+  const { manifest, keyringText, macKey, head, plans, problems } = await choose(target, moment, macKeyOf)
   await mkdir(dir, { recursive: true, mode: DIRECTORY_MODE })
   for (const file of DATABASE_FILES) {
     const plan = plans[file]
     await restoreFile(target, manifest, file, plan, databasePath(dir, file), macKey)
   }
-  const keyring = await readKeyringText(target, manifest.generation)
-  for (const name of [KEYRING_FILE, KEYRING_BACKUP_FILE]) await writeFile(join(dir, name), keyring, { mode: FILE_MODE })
+  for (const name of [KEYRING_FILE, KEYRING_BACKUP_FILE])
+    await writeFile(join(dir, name), keyringText, { mode: FILE_MODE })
   const { state } = plans
   return {
     generation: manifest.generation,
@@ -77,6 +78,7 @@ interface FilePlan {
 
 interface Choice {
   readonly manifest: Manifest
+  readonly keyringText: string
   readonly macKey: Uint8Array
   readonly head: Head | undefined
   readonly plans: Readonly<Record<DatabaseFile, FilePlan>>
@@ -93,12 +95,13 @@ async function choose(
   let oldest: Manifest | undefined
   for (const generation of generations.reverse()) {
     const unproven = await readManifest(target, generation, null)
-    const macKey = await macKeyOf(await readKeyringText(target, generation))
+    const keyring = await readKeyringText(target, generation)
+    const macKey = await macKeyOf(keyring.text)
     const manifest = await readManifest(target, generation, macKey)
     if (manifest.generation !== generation || unproven.mac !== manifest.mac) throw misplaced(generation)
     oldest = manifest
     if (isBefore(moment, manifest)) continue
-    const problems: string[] = []
+    const problems: string[] = [...keyring.problems]
     const head = await readHead(target, generation, macKey).catch((error: unknown) => {
       if (!(error instanceof StoreError) || error.code !== 'ARCHIVE_DAMAGED') throw error
       problems.push(error.message)
@@ -113,7 +116,14 @@ async function choose(
     if (moment.kind === 'sequence' && (state.plan.sequence ?? 0) < moment.sequence && !state.isCut) {
       problems.push(`The archive ends before sequence ${moment.sequence}.`)
     }
-    return { manifest, macKey, head, plans: { state: state.plan, market: market.plan }, problems }
+    return {
+      manifest,
+      keyringText: keyring.text,
+      macKey,
+      head,
+      plans: { state: state.plan, market: market.plan },
+      problems,
+    }
   }
   throw notCovered(target.location, oldest)
 }
@@ -194,10 +204,6 @@ export function assertChained(
     throw damagedSegment(path, 'it does not follow the one before')
   }
   if (sha256 === header.previous) throw damagedSegment(path, 'it follows itself')
-}
-
-function isGap(error: unknown): error is StoreError {
-  return error instanceof StoreError && (error.code === 'ARCHIVE_DAMAGED' || error.code === 'TARGET_FILE_MISSING')
 }
 
 async function restoreFile(

@@ -10,6 +10,7 @@ import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { publishFile, stageFile } from '../../crypto/atomic-file.ts'
+import { KEYRING_BACKUP_FILE, KEYRING_FILE } from '../../crypto/keyring-file.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
 import { writeWhole } from '../backup/write-whole.ts'
@@ -17,6 +18,7 @@ import { failpoint } from '../failpoint.ts'
 import { databasePath } from '../store-files.ts'
 import { readSegment, sha256Hex } from './segment.ts'
 import { fileChunks } from './spool.ts'
+import { COPY_SUFFIX, placeYearly, removeUnplaced } from './standby-files.ts'
 
 const STATE_FILE = 'standby.json'
 const SEGMENT_FILE = 'standby.segment'
@@ -35,6 +37,8 @@ const standbyState = z.strictObject({
   /** `copying`: there is no whole database yet. `switching`: copies of a newer base take the place of the databases. */
   phase: z.enum(['copying', 'switching', 'following']),
   files: z.strictObject({ state: applied, market: applied }),
+  /** Lists of files of this generation up to which all is here. */
+  lists: z.int().nonnegative().default(0),
   applying: z.strictObject({ file: z.enum(DATABASE_FILES), number: z.int().min(1), sha256: sha256Hex }).nullable(),
 })
 
@@ -71,13 +75,23 @@ export async function writeStandby(dir: string, state: StandbyState): Promise<vo
 
 /** A copy of a newer base, until it is whole. */
 export function baseCopyPath(dir: string, file: DatabaseFile): string {
-  return `${databasePath(dir, file)}.base`
+  return `${databasePath(dir, file)}${COPY_SUFFIX}`
+}
+
+/** Of the same generation as those copies. */
+export function keyringCopyPath(dir: string, name: string): string {
+  return join(dir, `${name}${COPY_SUFFIX}`)
 }
 
 async function finishSwitching(dir: string, state: StandbyState): Promise<StandbyState> {
   for (const file of DATABASE_FILES) {
     const copy = baseCopyPath(dir, file)
     if (existsSync(copy)) await rename(copy, databasePath(dir, file))
+  }
+  await placeYearly(dir)
+  for (const name of [KEYRING_FILE, KEYRING_BACKUP_FILE]) {
+    const copy = keyringCopyPath(dir, name)
+    if (existsSync(copy)) await rename(copy, join(dir, name))
   }
   const next: StandbyState = { ...state, phase: 'following' }
   await writeStandby(dir, next)
@@ -146,6 +160,8 @@ export async function readyStandby(dir: string): Promise<StandbyState | undefine
 /** The last step: from now on it is a store like any other. */
 export async function forgetStandby(dir: string): Promise<void> {
   for (const file of DATABASE_FILES) await rm(baseCopyPath(dir, file), { force: true })
+  for (const name of [KEYRING_FILE, KEYRING_BACKUP_FILE]) await rm(keyringCopyPath(dir, name), { force: true })
+  await removeUnplaced(dir)
   await rm(standbySegmentPath(dir), { force: true })
   await rm(join(dir, STATE_FILE), { force: true })
 }

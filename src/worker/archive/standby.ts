@@ -30,9 +30,11 @@ import {
 } from './archive-files.ts'
 import { copyBaseTo } from './restore-moment.ts'
 import { damagedSegment, readSegment } from './segment.ts'
+import { removeUnlisted, type TakenFiles, takeFiles } from './standby-files.ts'
 import {
   baseCopyPath,
   finishApplying,
+  keyringCopyPath,
   readStandby,
   type StandbyState,
   standbySegmentPath,
@@ -131,14 +133,19 @@ export class StandbyFollower {
     if (newest === undefined) throw nothingToFollow(this.#from)
     const current = this.#state
     if (current?.phase === 'following') {
-      const failure = await this.#applyAll(target, current.generation).catch((error: unknown) => error)
+      const failure = await this.#applyAll(target, current.generation).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
       // A generation that has a successor ends with its last whole segment.
       if (failure !== undefined && current.generation === newest) throw failure
     }
     if (this.#isEnding) return
-    if (this.#state?.generation !== newest || this.#state.phase === 'copying') await this.#copyBase(target, newest)
-    await this.#applyAll(target, newest)
-    await this.#takeKeyring(target, newest)
+    const isNew = this.#state?.generation !== newest || this.#state.phase === 'copying'
+    if (isNew) await this.#copyBase(target, newest)
+    const problems = await this.#applyAll(target, newest)
+    if (problems.length > 0) throw filesMissing(this.#from, problems)
+    if (isNew && !this.#isEnding) await removeUnlisted(target, this.#dir, newest)
     this.#isCaughtUp = !this.#isEnding
   }
 
@@ -158,6 +165,7 @@ export class StandbyFollower {
         sequence: manifest.sequence,
         timeMs: manifest.createdAtMs,
       })),
+      lists: 0,
       applying: null,
     }
     if (before?.phase !== 'following') {
@@ -168,10 +176,17 @@ export class StandbyFollower {
     for (const file of DATABASE_FILES) {
       files[file] = (await this.#copyFile(target, manifest, file)) ?? files[file]
     }
-    await this.#takeKeyring(target, generation)
+    // What can't be taken now is asked for again.
+    const { lists } = await this.#takeFiles(target, generation, 0, true)
+    const { text } = await readKeyringText(target, generation)
+    for (const name of [KEYRING_FILE, KEYRING_BACKUP_FILE]) {
+      await writeFile(keyringCopyPath(this.#dir, name), text, { mode: FILE_MODE, flush: true })
+    }
+    if (this.#isEnding) return
     await failpoint('standby:base-copied')
-    const switching: StandbyState = { ...next, files, phase: 'switching' }
+    const switching: StandbyState = { ...next, files, lists, phase: 'switching' }
     await writeStandby(this.#dir, switching)
+    this.#keyringText = ''
     this.#state = await finishApplying(this.#dir, switching)
   }
 
@@ -207,17 +222,35 @@ export class StandbyFollower {
     }
   }
 
-  async #applyAll(target: BackupTarget, generation: string): Promise<void> {
+  /** @returns what is wrong with files that the segments count on; those are applied all the same */
+  async #applyAll(target: BackupTarget, generation: string): Promise<readonly string[]> {
+    const last: Partial<Record<DatabaseFile, number>> = {}
     for (const file of DATABASE_FILES) {
       const numbers = await segmentNumbers(target, generation, file)
       const stated = (await readHead(target, generation, null))?.files[file].segments ?? 0
-      const last = Math.max(stated, numbers.at(-1) ?? 0)
-      for (let number = (this.#state as StandbyState).files[file].number + 1; number <= last; number++) {
-        if (this.#isEnding) return
+      last[file] = Math.max(stated, numbers.at(-1) ?? 0)
+    }
+    // After the segments were looked for: what is listed by now is enough for them.
+    const state = this.#state as StandbyState
+    const { lists, problems } = await this.#takeFiles(target, generation, state.lists, false)
+    if (lists !== state.lists) {
+      this.#state = { ...state, lists }
+      await writeStandby(this.#dir, this.#state)
+    }
+    // A database must not know of a newer keyring than there is.
+    await this.#takeKeyring(target, generation)
+    for (const file of DATABASE_FILES) {
+      for (let number = state.files[file].number + 1; number <= (last[file] ?? 0); number++) {
+        if (this.#isEnding) return problems
         this.#isCaughtUp = false
         await this.#apply(target, file, number)
       }
     }
+    return problems
+  }
+
+  async #takeFiles(target: BackupTarget, generation: string, after: number, isBase: boolean): Promise<TakenFiles> {
+    return await takeFiles({ target, dir: this.#dir, generation, after, isBase, isEnding: () => this.#isEnding })
   }
 
   async #apply(target: BackupTarget, file: DatabaseFile, number: number): Promise<void> {
@@ -247,7 +280,7 @@ export class StandbyFollower {
   }
 
   async #takeKeyring(target: BackupTarget, generation: string): Promise<void> {
-    const text = await readKeyringText(target, generation)
+    const { text } = await readKeyringText(target, generation)
     if (text === this.#keyringText) return
     for (const name of [KEYRING_FILE, KEYRING_BACKUP_FILE]) {
       const path = join(this.#dir, name)
@@ -279,6 +312,14 @@ async function assertEmpty(dir: string): Promise<void> {
     'STORE_EXISTS',
     `${dir} holds a store or other files and is no standby; one that was promoted is none any more. Give the standby a directory of its own.`,
     { details: { dir, found: found.slice(0, 5) } },
+  )
+}
+
+function filesMissing(from: string, problems: readonly string[]): StoreError {
+  return new StoreError(
+    'ARCHIVE_DAMAGED',
+    `This standby has every commit, but not every file: ${problems.length} can not be taken from ${from}. The first: ${problems[0]}`,
+    { details: { location: from, problems: problems.slice(0, 20) } },
   )
 }
 

@@ -106,6 +106,16 @@ export interface ArtifactStoreOptions {
   readonly storeId: string
   /** Rises with every commit to the store. */
   readonly commits: () => number
+  /** Hears of each file before a row names it, and says which may go; null without continuous archiving. */
+  readonly archived: ArchivedBlobs | null
+}
+
+/** Paths are from the store directory. */
+export interface ArchivedBlobs {
+  added(paths: readonly string[]): void
+  mayRemove(path: string): boolean
+  /** Says which files are being written: those are of no use before they are added. */
+  leaveOut(isUnderWay: (path: string) => boolean): void
 }
 
 export class ArtifactStore implements ArtifactMethods {
@@ -113,6 +123,7 @@ export class ArtifactStore implements ArtifactMethods {
   readonly #committer: Committer | null
   readonly #query: RunQuery
   readonly #files: BlobFiles
+  readonly #archived: ArchivedBlobs | null
   readonly #cipher: ChunkCipher
   readonly #gears: Int32Array
   readonly #foreignCommits: () => number
@@ -129,11 +140,13 @@ export class ArtifactStore implements ArtifactMethods {
   readonly #withoutRoom = new Set<string>()
   #shredding: Promise<unknown> | undefined
 
-  constructor({ dir, state, commits, sealingKey, storeId }: ArtifactStoreOptions) {
+  constructor({ dir, state, commits, archived, sealingKey, storeId }: ArtifactStoreOptions) {
     this.#dir = dir
     this.#committer = state.committer
     this.#query = (sql, parameters) => state.readers.query(sql, parameters)
     this.#files = new BlobFiles(dir)
+    this.#archived = archived
+    archived?.leaveOut((path) => this.#unrecorded.has(path.slice(path.lastIndexOf('/') + 1)))
     this.#cipher = new ChunkCipher(sealingKey, storeId)
     this.#gears = gearTable(this.#cipher.gearKey)
     this.#foreignCommits = () => commits() - this.#ownCommits
@@ -365,9 +378,14 @@ export class ArtifactStore implements ArtifactMethods {
         return { uploads: uploads.count, chunks, files: 0, freedBytes: uploads.freedBytes, isDeferred: true }
       }
       let files = 0
+      let isDeferred = false
       let freedBytes = uploads.freedBytes
       for await (const folder of this.#files.folders()) {
         for (const file of await this.#withoutRow(folder)) {
+          if (!this.#mayRemove(file)) {
+            isDeferred = true
+            continue
+          }
           freedBytes += await this.#files.remove(file)
           files += 1
           await failpoint('artifacts:file-removed')
@@ -379,7 +397,7 @@ export class ArtifactStore implements ArtifactMethods {
         await this.#assertWritable().audit({ actor: SELF, event: 'artifact.collected', data: collected })
         this.#ownCommits += 1
       }
-      return { ...collected, isDeferred: false }
+      return { ...collected, isDeferred }
     })
   }
 
@@ -437,6 +455,7 @@ export class ArtifactStore implements ArtifactMethods {
   }
 
   async #record(upload: string, { chunks, parts }: ChunkGroup, version?: ArtifactFinishRequest): Promise<void> {
+    this.#archived?.added([...new Set(chunks.map(({ file }) => blobPath(file)))])
     const unneeded = await this.#transact(async (connection) => {
       const newBytes = chunks.reduce((sum, { bytes }) => sum + bytes, 0)
       const content = await touchContent(connection, { upload, now: Date.now(), newBytes })
@@ -608,6 +627,7 @@ export class ArtifactStore implements ArtifactMethods {
       }
       await blob.finish()
       await failpoint('artifacts:rewritten')
+      this.#archived?.added([blobPath(blob.file)])
       const unneeded = await this.#transact((connection) => moveChunks(connection, file, moved))
       await failpoint('artifacts:moved')
       await this.#removeFiles(unneeded)
@@ -634,7 +654,13 @@ export class ArtifactStore implements ArtifactMethods {
   /** Files that no row names any more; what can't be removed now is garbage. */
   async #removeFiles(files: readonly Uint8Array[]): Promise<void> {
     if (files.length === 0 || (await areBlobsHeld(this.#dir))) return
-    for (const file of files) await this.#files.remove(file).catch(() => undefined)
+    for (const file of files.filter((each) => this.#mayRemove(each))) {
+      await this.#files.remove(file).catch(() => undefined)
+    }
+  }
+
+  #mayRemove(file: Uint8Array): boolean {
+    return this.#archived?.mayRemove(blobPath(file)) ?? true
   }
 
   async #chunkAt({ content, at, name, version }: ArtifactChunkRequest): Promise<ChunkRow> {

@@ -1,6 +1,6 @@
 /** An owner that archives and writes step by step, to be killed; it goes on where the one before it was. */
 import { openStore } from '../../../src/index.ts'
-import { archiveStep } from '../archive-steps.ts'
+import { archiveStep, artifactContent, STEPS_PER_ARTIFACT } from '../archive-steps.ts'
 import { ownCollections } from '../collections.ts'
 import { Random } from '../random.ts'
 import { KDF, PASSWORD } from '../store-settings.ts'
@@ -30,7 +30,15 @@ while ((await store.status()).archive?.generation == null) await new Promise((re
 report('ready')
 const putTick = (number: number) =>
   store.tickRows.put({ id: `t-${number}`, symbol: 'BTC/USDT', at: number, price: '1' })
-// The one before may have died between the two files.
+const putArtifact = async (number: number) => {
+  const [newest, before] = await store.artifacts.versions('model')
+  if (newest?.metadata.step !== number) {
+    await store.artifacts.put('model', artifactContent(seed, number), { metadata: { step: number } })
+    if (before !== undefined) await store.artifacts.delete('model', before.version)
+  }
+}
+// The one before may have died between the two files, or before its artifact.
+if (first > STEPS_PER_ARTIFACT) await putArtifact(first - 1 - ((first - 1) % STEPS_PER_ARTIFACT))
 if (first > 1 && archiveStep(seed, first - 1).tick) await putTick(first - 1)
 for (let number = first; number < first + steps; number++) {
   const step = archiveStep(seed, number)
@@ -42,6 +50,7 @@ for (let number = first; number < first + steps; number++) {
   const [row] = await store.sql(`select "_sequence" from main."kv" where "_key" = 'step'`)
   report('durable', number, Number(row?._sequence), Date.now())
   if (step.tick) await putTick(number)
+  if (number % STEPS_PER_ARTIFACT === 0) await putArtifact(number)
   if (random.chance(0.02)) await store.checkpoint()
   if (random.chance(0.2)) await new Promise((resume) => setTimeout(resume, random.below(20)))
 }
