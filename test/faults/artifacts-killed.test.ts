@@ -110,7 +110,7 @@ test.each(Object.entries(PUT_POINTS))(
   async (name, maxHit) => {
     const random = seededRandom(`artifacts exit ${name}`)
     for (let round = 0; round < shortOrLong(1, 20); round++) {
-      const hit = name === 'artifacts:finished' ? 1 : random.between(1, Math.min(maxHit, 4))
+      const hit = name === 'artifacts:finished' ? 1 : random.between(1, Math.min(maxHit, 3))
       const store = await openWithFailpoint(temporaryDirectory(), `${name}=exit@${hit}`)
       const content = Buffer.concat([0, 1, 2, 3, 4, 5, 6, 7].map((n) => artifactContent('long', n)))
       const pieces = (async function* () {
