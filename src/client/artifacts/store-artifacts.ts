@@ -30,7 +30,7 @@ import {
 import { ArtifactStream } from './artifact-stream.ts'
 import { ArtifactUpload } from './artifact-upload.ts'
 
-/** Each holds some 28 MiB. */
+/** Each takes some 120 MiB at most (test/faults/artifact-memory.test.ts). */
 const MAX_ACTIVE_PUTS = 2
 const MAX_WAITING_PUTS = 100
 const LIST_LIMIT = 1_000
