@@ -54,7 +54,9 @@ export const collectOptions = z.strictObject({ unfinishedOlderThanMs: z.number()
 export function checked<S extends z.ZodType>(call: string, schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const problems = parsed.error.issues.map((issue) => `${issue.path.map(String).join('.') || 'it'}: ${issue.message}`)
+  const problems = parsed.error.issues.map(({ path, message }) =>
+    path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`,
+  )
   throw new StoreError('INVALID_ARGUMENT', `artifacts.${call} can't take this: ${problems.join('; ')}`, {
     details: { problems },
   })
