@@ -198,8 +198,8 @@ export class Archiver {
   }
 
   async #closePlace(): Promise<void> {
-    await this.#running
-    await this.beside.closeFiles()
+    // What still waits for a place that does not answer keeps its descriptors until the process ends.
+    if (this.#running === undefined) await this.beside.closeFiles()
     for (const lock of this.#locks.splice(0)) await lock.release().catch(() => undefined)
   }
 
