@@ -2,7 +2,7 @@
  * A store whose owners are killed one after the other. Each next owner reports what it found before it writes: that
  * has to be, in each database file, what a prefix of the accepted writes leaves behind, and the prefix has to reach as
  * far as the last write that was acknowledged. This one comparison of whole contents, with versions, shows a lost
- * write, a half transaction, a broken order and a write applied twice.
+ * write, a half transaction, a broken order and a write applied twice. At the end no file may hold what was written.
  */
 import { expect } from 'vitest'
 import { DATABASE_FILES, type DatabaseFile } from '../../src/schema/database-file.ts'
@@ -10,6 +10,7 @@ import { ChildProgram } from './child-program.ts'
 import { ownCollections } from './collections.ts'
 import { openStore } from './compiled-store.ts'
 import { differences, digestOf, ExpectedContent } from './expected-content.ts'
+import { Secrets } from './needles.ts'
 import type { WriterArguments } from './programs/writer.ts'
 import { PASSWORD } from './store-settings.ts'
 import { mirrorDifferences, storedContent } from './stored-content.ts'
@@ -42,6 +43,8 @@ const NOTHING: Omit<Interrupted, 'round'> = { issued: 0, durable: new Set(), fai
 /** More than any kill waits for. */
 const ENDLESS_STEPS = 1_000_000
 const STEPS_BEFORE_CLOSE = 150
+const TEXT = /[A-Za-z0-9]{20,}/g
+const SOUGHT_TEXTS = 30
 
 export class KillChain {
   readonly #options: KillChainOptions
@@ -95,6 +98,7 @@ export class KillChain {
     } finally {
       await store.close()
     }
+    expect(writtenTexts(this.#expected).findBelow(dir)).toEqual([])
   }
 
   #start(kill: Kill): ChildProgram {
@@ -165,6 +169,16 @@ export class KillChain {
     this.acknowledged += durable.size
     return { round: this.#round, issued, durable, failed }
   }
+}
+
+/** Of what was written, the longest texts: shorter ones would be found by chance. */
+function writtenTexts(expected: Readonly<Record<DatabaseFile, ExpectedContent>>): Secrets {
+  const texts = Object.values(expected)
+    .flatMap(({ documents }) => [...documents.values()])
+    .flatMap(({ document }) => JSON.stringify(document).match(TEXT) ?? [])
+    .toSorted((one, other) => other.length - one.length)
+  const named = texts.slice(0, SOUGHT_TEXTS).map((text, index) => [`value ${index}`, text])
+  return new Secrets({ ...Object.fromEntries(named), password: PASSWORD })
 }
 
 function assertOutcome(step: Step, durable: ReadonlySet<number>, failed: ReadonlyMap<number, string>): void {
