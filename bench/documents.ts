@@ -36,6 +36,12 @@ const STATES = ['open', 'filled', 'cancelled'] as const
 const START_TIME = 1_700_000_000_000
 const MINUTE_MS = 60_000
 
+/** Of a megabyte each. */
+export function* largeDocuments(count: number): Generator<OrderDocument> {
+  const strategy = PLAINTEXT_MARKER.repeat(Math.ceil(1_000_000 / PLAINTEXT_MARKER.length))
+  for (let index = 0; index < count; index++) yield { ...orderDocument(index), strategy }
+}
+
 export function documentId(index: number): string {
   return `ord-${String(index).padStart(9, '0')}`
 }

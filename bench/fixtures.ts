@@ -3,15 +3,27 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { SeedContent } from './contenders/contender.ts'
+import type { SeedJob } from './job.ts'
 import { listFiles } from './measure/folder-size.ts'
-import type { Sizes } from './sizes.ts'
 
-export const FIXTURE_NAMES = ['ring', 'hot', 'market', 'open', 'smallArchive', 'bigArchive'] as const
+export const FIXTURE_NAMES = [
+  'ring',
+  'hot',
+  'market',
+  'open',
+  'smallArchive',
+  'bigArchive',
+  'megabyte',
+  'megabytes',
+] as const
 export type FixtureName = (typeof FIXTURE_NAMES)[number]
 
-const NOTHING: SeedContent = { hotDocuments: 0, archivedDocuments: 0, bars: 0 }
+const NOTHING: SeedContent = { hotDocuments: 0, archivedDocuments: 0, bars: 0, megabytes: 0 }
 
-export function contentOf(fixture: FixtureName, sizes: Sizes, archiveRows: number): SeedContent {
+export function contentOf(
+  fixture: FixtureName,
+  { sizes, archiveRows, megabytes }: Pick<SeedJob, 'sizes' | 'archiveRows' | 'megabytes'>,
+): SeedContent {
   switch (fixture) {
     case 'ring':
       return { ...NOTHING, hotDocuments: sizes.ringDocuments }
@@ -25,6 +37,10 @@ export function contentOf(fixture: FixtureName, sizes: Sizes, archiveRows: numbe
       return { ...NOTHING, archivedDocuments: sizes.smallArchive }
     case 'bigArchive':
       return { ...NOTHING, archivedDocuments: archiveRows }
+    case 'megabyte':
+      return { ...NOTHING, megabytes: 1 }
+    case 'megabytes':
+      return { ...NOTHING, megabytes }
   }
 }
 

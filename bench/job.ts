@@ -16,6 +16,8 @@ export interface MeasureJob {
   /** Stores that jobs share, for workloads that leave them as large as they were. */
   readonly sharedDirs: Partial<Record<FixtureName, string>>
   readonly archiveRows: number
+  /** Of the big store whose password is rotated. */
+  readonly megabytes: number
   readonly secrets: Secrets
   readonly sizes: Sizes
 }
@@ -26,6 +28,8 @@ export interface SeedJob {
   readonly contender: ContenderName
   readonly storeDir: string
   readonly archiveRows: number
+  /** Of the big store whose password is rotated. */
+  readonly megabytes: number
   readonly secrets: Secrets
   readonly sizes: Sizes
 }

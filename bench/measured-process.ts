@@ -11,7 +11,7 @@ async function work(job: Job): Promise<Metrics> {
     return run({ contender, job })
   }
   if (contender.seed === undefined) throw new Error(`${job.contender} fills no stores of its own.`)
-  await contender.seed(job.storeDir, job.secrets, contentOf(job.fixture, job.sizes, job.archiveRows))
+  await contender.seed(job.storeDir, job.secrets, contentOf(job.fixture, job))
   return {}
 }
 

@@ -10,6 +10,7 @@ export interface Options {
   readonly contenders: readonly ContenderName[]
   readonly archiveRows: number
   readonly feedSeconds: number | undefined
+  readonly megabytes: number
   readonly disks: 'both' | 'fast' | 'slow'
   readonly jsonFile: string | undefined
   readonly dataDir: string | undefined
@@ -25,6 +26,7 @@ export const USAGE = `Usage: npm run bench -- [options]
   --disk WHICH         fast, slow or both (both)
   --rows N             rows of the big store (1,000,000); the budget speaks of 10,000,000
   --feed-seconds N     how long the live feed lasts (20, quick 4); the goal speaks of 60
+  --megabytes N        size of the big store whose password is rotated (100); the issue speaks of 1,000
   --json FILE          write every figure of every round, and the machine, to FILE
   --data-dir DIR       where stores are made and removed again (bench/.data); a real disk
 `
@@ -42,6 +44,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       disk: { type: 'string', default: 'both' },
       rows: { type: 'string' },
       'feed-seconds': { type: 'string' },
+      megabytes: { type: 'string' },
       json: { type: 'string' },
       'data-dir': { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -60,6 +63,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     archiveRows: wholeNumber('--rows', values.rows, quick ? 100_000 : 1_000_000),
     feedSeconds:
       values['feed-seconds'] === undefined ? undefined : wholeNumber('--feed-seconds', values['feed-seconds'], 1),
+    megabytes: wholeNumber('--megabytes', values.megabytes, quick ? 20 : 100),
     disks: disk,
     jsonFile: values.json,
     dataDir: values['data-dir'],

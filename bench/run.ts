@@ -181,6 +181,7 @@ class Harness {
       storeDir,
       sharedDirs,
       archiveRows: this.#options.archiveRows,
+      megabytes: this.#options.megabytes,
       secrets: this.#secrets,
       sizes: sizesOf(this.#options),
     }
@@ -217,6 +218,7 @@ class Harness {
           contender: fixturesOf,
           storeDir,
           archiveRows: this.#options.archiveRows,
+          megabytes: this.#options.megabytes,
           secrets: this.#secrets,
           sizes: sizesOf(this.#options),
         },

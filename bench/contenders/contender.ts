@@ -9,6 +9,8 @@ export interface SeedContent {
   readonly hotDocuments: number
   readonly archivedDocuments: number
   readonly bars: number
+  /** In large documents, which fill a store fast; for what only Holdfast does. */
+  readonly megabytes: number
 }
 
 export interface Secrets {

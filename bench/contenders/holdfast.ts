@@ -1,6 +1,13 @@
 /** Holdfast, from the built package as a user gets it. */
 import { defineCollection, type OpenStoreOptions, openStore, z } from '../../dist/index.js'
-import { generateBars, generateDocuments, type OrderDocument, type SeriesBar, seriesBar } from '../documents.ts'
+import {
+  generateBars,
+  generateDocuments,
+  largeDocuments,
+  type OrderDocument,
+  type SeriesBar,
+  seriesBar,
+} from '../documents.ts'
 import type { Contender, Secrets } from './contender.ts'
 
 const orderSchema = z.object({
@@ -66,6 +73,7 @@ export const contender: Contender = {
     await store.docs.load(generateDocuments(content.hotDocuments))
     await store.archive.load(generateDocuments(content.archivedDocuments))
     for (const [symbol, bars] of barsBySymbol(content.bars)) await store.bars.append(symbol, '1m', bars)
+    for (const large of largeDocuments(content.megabytes)) await store.archive.put(large)
     await store.flush()
     await store.close()
   },

@@ -14,8 +14,8 @@ export async function run({ job }: WorkloadContext): Promise<Metrics> {
   const times: Record<'small' | 'big', number[]> = { small: [], big: [] }
   for (let turn = 0; turn < TURNS; turn++) {
     for (const [size, dir] of [
-      ['small', sharedDirs.smallArchive],
-      ['big', sharedDirs.bigArchive],
+      ['small', sharedDirs.megabyte],
+      ['big', sharedDirs.megabytes],
     ] as const) {
       const store = await openHoldfast(dir as string, secrets)
       for (const next of [other, secrets.password]) {
@@ -28,5 +28,5 @@ export async function run({ job }: WorkloadContext): Promise<Metrics> {
   }
   const smallMs = median(times.small)
   const bigMs = median(times.big)
-  return { rows: job.archiveRows, smallMs, bigMs, ratio: bigMs / smallMs }
+  return { megabytes: job.megabytes, smallMs, bigMs, ratio: bigMs / smallMs }
 }

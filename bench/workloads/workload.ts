@@ -115,8 +115,8 @@ export const WORKLOADS: Readonly<Record<WorkloadName, WorkloadFacts>> = {
     maxRounds: 3,
   },
   'rotate-password': {
-    title: 'rotatePassword of a small store and of a big one, by turns',
-    shares: ['smallArchive', 'bigArchive'],
+    title: 'rotatePassword of a store of 1 MB and of one of 100 MB (--megabytes), by turns',
+    shares: ['megabyte', 'megabytes'],
     contenders: ['holdfast'],
     maxRounds: 2,
   },
