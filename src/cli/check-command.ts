@@ -22,7 +22,10 @@ export function addCheckCommand(program: Command, session: () => Session): void 
         .argParser(durationMs)
         .conflicts('repair'),
     )
-    .addHelpText('after', `\nExits with ${EXIT.checkFoundErrors} when there are errors; warnings alone are no failure.`)
+    .addHelpText(
+      'after',
+      `\nExits with ${EXIT.checkFoundErrors} when there are errors, with ${EXIT.locked} when nothing could be checked because its owner rotates the data\nkey; other warnings alone are no failure.`,
+    )
     .action(async ({ repair, maxAge }: CheckCommandOptions) => {
       process.exitCode = repair === true ? await repairStore(session()) : await check(session(), maxAge)
     })
@@ -35,9 +38,9 @@ async function check(session: Session, maxKeyAgeMs: number | undefined): Promise
     session,
     async (store) => await store.check(options),
     // A store that is opened after the rotation can be checked; a long one is reported as what it is.
-    (found) => found.some(({ code }) => code === 'ROTATION_UNDER_WAY'),
+    isUnchecked,
   )
-  if (terminal.isJson) await terminal.writeJson({ ok: !hasErrors(findings), findings })
+  if (terminal.isJson) await terminal.writeJson({ ok: exitCodeOf(findings) === EXIT.ok, findings })
   else {
     await writeFindings(findings, terminal)
     if (findings.length === 0) await terminal.writeLine('No problem found.')
@@ -54,7 +57,7 @@ async function repairStore(session: Session): Promise<number> {
   const { repaired, remaining, refused } = result
   if (terminal.isJson) {
     await terminal.writeJson({
-      ok: !hasErrors(remaining),
+      ok: exitCodeOf(remaining) === EXIT.ok,
       repaired,
       restoredKeyringCopies: restored,
       refused,
@@ -78,8 +81,13 @@ function hasErrors(findings: readonly CheckFinding[]): boolean {
   return findings.some(({ severity }) => severity === 'error')
 }
 
+function isUnchecked(findings: readonly CheckFinding[]): boolean {
+  return findings.some(({ code }) => code === 'ROTATION_UNDER_WAY')
+}
+
 function exitCodeOf(findings: readonly CheckFinding[]): number {
-  return hasErrors(findings) ? EXIT.checkFoundErrors : EXIT.ok
+  if (hasErrors(findings)) return EXIT.checkFoundErrors
+  return isUnchecked(findings) ? EXIT.locked : EXIT.ok
 }
 
 async function writeFindings(findings: readonly CheckFinding[], terminal: Terminal): Promise<void> {

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { AuditStatus, Growth, Store, StoreSizes, StoreStatus } from '../index.ts'
 import { byteSize } from './byte-size.ts'
 import { collectionSpecs } from './collection-specs.ts'
+import { counted } from './counted.ts'
 import { type KeyringCopies, keyringCopies } from './keyring-copies.ts'
 import { withReader } from './open-session-store.ts'
 import { packageVersion } from './package-version.ts'
@@ -20,6 +21,7 @@ export function addStatusCommand(program: Command, session: () => Session): void
     .action(async ({ sizes }: { readonly sizes?: boolean }) => await status(session(), sizes === true))
 }
 
+const DAY_MS = 86_400_000
 /** Up to here measuring takes less than a second. */
 const MEASURED_AT_ONCE_BYTES = 128 * 1_024 * 1_024
 
@@ -44,7 +46,8 @@ async function sizesOf(
 async function status(session: Session, measures: boolean): Promise<void> {
   const { terminal } = session
   await withReader(session, async (store) => {
-    const { dir, storeId, files, yearlyFiles, migrations, audit, disk, growth } = await store.status()
+    const { dir, storeId, files, yearlyFiles, migrations, audit, disk, growth, keys, lastBackupAtMs } =
+      await store.status()
     const sizes = await sizesOf(store, files, growth, measures)
     const bytesOf = new Map(sizes?.collections.map(({ name, bytes }) => [name, bytes]))
     const collections: CollectionLine[] = []
@@ -60,6 +63,7 @@ async function status(session: Session, measures: boolean): Promise<void> {
     const owner = await storeOwner(dir)
     const keyring = await keyringCopies(dir)
     const version = packageVersion()
+    const lastBackupAt = lastBackupAtMs === null ? null : new Date(lastBackupAtMs).toISOString()
     const sizesMeasuredAt = sizes === null ? null : new Date(sizes.atMs).toISOString()
     const { bytesPerDay, daysUntilDiskFull } = growth
     const fileSizes = Object.entries(files).map(([name, { databaseBytes, freeBytes, walBytes }]) => ({
@@ -76,6 +80,13 @@ async function status(session: Session, measures: boolean): Promise<void> {
         version,
         owner,
         keyring,
+        keys: {
+          generation: keys.generation,
+          isRotating: keys.isRotating,
+          dataKeyCreatedAtMs: keys.dataKeyCreatedAtMs,
+          slots: keys.slots.map(({ id, label, kind, createdAtMs }) => ({ id, label, kind, createdAtMs })),
+        },
+        lastBackupAt,
         files: [...fileSizes, ...ofYears],
         audit,
         disk,
@@ -91,7 +102,9 @@ async function status(session: Session, measures: boolean): Promise<void> {
       ['id', storeId],
       ['owner', describeOwner(owner)],
       ['keyring', describeKeyring(keyring)],
+      ['keys', describeKeys(keys)],
       ['audit', describeAudit(audit)],
+      ['backup', lastBackupAt === null ? 'none so far' : `last one of ${lastBackupAt}`],
       ['disk', `${byteSize(disk.freeBytes)} free of ${byteSize(disk.totalBytes)}`],
       ['growth', describeGrowth(growth)],
       ['migrations', migrations.map(({ name }) => name).join(', ')],
@@ -149,6 +162,14 @@ function describeOwner(owner: StoreOwner | null): string {
 function describeKeyring({ present, missing, areAlike }: KeyringCopies): string {
   if (missing.length > 0) return `1 of 2 copies: ${missing.join(', ')} is missing. The next owner writes it anew`
   return areAlike ? `${present.length} of 2 copies` : '2 copies that differ: the next owner restores the damaged one'
+}
+
+/** Ages, since keys are rotated by age; what they are called is in `holdfast key list`. */
+function describeKeys({ dataKeyCreatedAtMs, slots, isRotating }: StoreStatus['keys']): string {
+  const days = (atMs: number) => counted(Math.max(0, Math.floor((Date.now() - atMs) / DAY_MS)), 'day')
+  const ages = slots.map(({ kind, label, createdAtMs }) => `${label ?? kind} ${days(createdAtMs)}`)
+  const rotation = isRotating ? '; a rotation of the data key is under way, or was interrupted' : ''
+  return `data key ${days(dataKeyCreatedAtMs)}; ${ages.join(', ')}${rotation}`
 }
 
 /** The head is shown so that it can be noted where nobody gets at it together with the store. */

@@ -1,5 +1,6 @@
 /** A frame as lines that fit a window: what is most urgent first, and as much of the collections as there is room for. */
 import { byteSize } from './byte-size.ts'
+import { counted } from './counted.ts'
 import { displayWidth } from './display-width.ts'
 import type { StoreOwner } from './store-owner.ts'
 import { renderTable } from './table.ts'
@@ -70,7 +71,7 @@ function factsOf(frame: TopFrame): Fact[] {
       : []),
     {
       name: 'keys',
-      text: `data key ${span(now - frame.keys.dataKeyCreatedAtMs)} old, ${frame.keys.slots} slots${frame.keys.isRotating ? ', being rotated' : ''}`,
+      text: `data key ${span(now - frame.keys.dataKeyCreatedAtMs)} old, ${counted(frame.keys.slots, 'slot')}${frame.keys.isRotating ? ', being rotated' : ''}`,
     },
     {
       name: 'backup',

@@ -40,6 +40,17 @@ describe('check', () => {
     expect(exitCode).toBe(0)
   })
 
+  test('beside an owner that rotates its data key waits for the end of it', async () => {
+    const dir = await filledStore()
+    const owner = await openTestStore(dir)
+    const running = holdfast('check', '--dir', dir)
+    for (let n = 0; n < 5; n++) await owner.rotateDataKey()
+    const { stdout, exitCode } = await running
+    await owner.close()
+    expect(stdout).toBe('No problem found.\n')
+    expect(exitCode).toBe(0)
+  })
+
   test('warns of a file that others may read, says what to do, and is no failure', async () => {
     const dir = await filledStore()
     chmodSync(join(dir, 'state.db'), 0o644)

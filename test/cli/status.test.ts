@@ -24,7 +24,10 @@ describe('status', () => {
       storeId: expect.stringMatching(/^[0-9a-f-]{36}$/),
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       keyring: { present: ['keyring.json', 'keyring.backup.json'], missing: [], areAlike: true },
+      keys: { generation: 1, isRotating: false, slots: [{ kind: 'password', createdAtMs: expect.any(Number) }] },
+      lastBackupAt: null,
     })
+    expect(status.keys.dataKeyCreatedAtMs).toBe(status.keys.slots[0].createdAtMs)
     expect(status.files.map((file: { name: string }) => file.name)).toEqual(['state.db', 'market.db'])
     expect(status.files[0].databaseBytes).toBeGreaterThan(0)
     expect(status.migrations[0]).toMatchObject({ origin: 'holdfast', number: 1, name: '0001_collections' })
@@ -42,6 +45,8 @@ describe('status', () => {
     const { stdout } = await holdfast('status', '--dir', dir)
     expect(stdout).toMatch(/^owner +none now; last was process \d+ on /m)
     expect(stdout).toMatch(/^keyring +2 of 2 copies$/m)
+    expect(stdout).toMatch(/^keys +data key 0 days; password 0 days$/m)
+    expect(stdout).toMatch(/^backup +none so far$/m)
     expect(stdout).toMatch(/^orders +2 +[\d.]+ KiB +state\.db$/m)
     expect(stdout).toMatch(/^disk +[\d.]+ [KMGT]iB free of [\d.]+ [KMGT]iB$/m)
     expect(stdout).toMatch(/^growth +not known yet/m)

@@ -26,7 +26,7 @@ describe('one frame', () => {
     expect(exitCode).toBe(0)
     expect(stdout).toMatch(/^owner +process \d+ on /m)
     expect(stdout).toMatch(/^queue +known to the owner alone/m)
-    expect(stdout).toMatch(/^keys +data key [\d.]+ s old, 1 slots$/m)
+    expect(stdout).toMatch(/^keys +data key [\d.]+ s old, 1 slot$/m)
     expect(stdout).toMatch(/^state\.db +[\d.]+ KiB/m)
     expect(stdout).toMatch(/^orders +[\d.]+ KiB/m)
     expect(stdout).not.toContain('\x1b')

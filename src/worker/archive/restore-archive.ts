@@ -22,7 +22,7 @@ import { type BackupTarget, openTarget } from '../backup/target.ts'
 import { DatabaseKeys } from '../database-keys.ts'
 import { queryOnce } from '../driver.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
-import { acceptIfOlder } from '../keyring-record.ts'
+import { acceptIfOlder, type OlderKeyring } from '../keyring-record.ts'
 import { nativeCall } from '../native-calls.ts'
 import { sqlcipherDriver } from '../sqlcipher-driver.ts'
 import { databasePath } from '../store-files.ts'
@@ -54,9 +54,6 @@ export async function restoreArchive(request: RestoreMomentRequest): Promise<Res
   return { ...result, dir, movedAside }
 }
 
-const OLDER_KEYRING =
-  'The last change of the keyring is not in the archive, so the keyring of before was taken. See holdfast key list for the passwords that open it.'
-
 /** Checks what was written, brings the files back that it counts on, and notes the restore for the trail. */
 async function finish(
   stage: string,
@@ -71,18 +68,17 @@ async function finish(
     if (!(error instanceof StoreError) || error.code !== 'BACKUP_DAMAGED') throw error
     throw new StoreError('ARCHIVE_DAMAGED', `What was restored is damaged. ${error.message}`, { cause: error })
   })
-  const told = await complete(stage, target, files.generation, keys, storeId)
-  await withSecret(deriveSubKey(keys.dataKey, storeId, 'audit-mac'), (key) =>
-    leaveAuditNote(stage, key, {
-      actor,
-      event: 'store.restored',
-      data: {
-        archive: files.generation,
-        moment: new Date(files.timeMs).toISOString(),
-        sequence: files.sequence === null ? null : String(files.sequence),
-      },
-    }),
-  )
+  const { older, ...told } = await complete(stage, target, files.generation, keys, storeId)
+  await withSecret(deriveSubKey(keys.dataKey, storeId, 'audit-mac'), async (key) => {
+    const data = {
+      archive: files.generation,
+      moment: new Date(files.timeMs).toISOString(),
+      sequence: files.sequence === null ? null : String(files.sequence),
+    }
+    await leaveAuditNote(stage, key, { actor, event: 'store.restored', data })
+    if (older === undefined) return
+    await leaveAuditNote(stage, key, { actor, event: 'key.older-accepted', data: { ...older } })
+  })
   return told
 }
 
@@ -92,7 +88,7 @@ async function complete(
   generation: string,
   keys: StoreKeys,
   storeId: string,
-): Promise<RestoredFiles> {
+): Promise<RestoredFiles & { readonly older: OlderKeyring | undefined }> {
   const connection = await new DatabaseKeys(keys, storeId).open('database:state', (key) =>
     openKeyedDatabase(sqlcipherDriver, databasePath(stage, 'state'), {
       key,
@@ -106,8 +102,7 @@ async function complete(
     const query: Query = (sql, parameters = []) => queryOnce(connection, sql, parameters)
     const older = await acceptIfOlder(stage, keys, query)
     const restored = await restoreFiles({ target, generation, dir: stage, query, keys, storeId })
-    const problems = [...(await trailProblems(query, keys, storeId)), ...restored.problems]
-    return { ...restored, problems: older === undefined ? problems : [...problems, OLDER_KEYRING] }
+    return { ...restored, problems: [...(await trailProblems(query, keys, storeId)), ...restored.problems], older }
   } finally {
     await connection.close()
   }

@@ -4,7 +4,11 @@ import { readKeyring } from '../../crypto/keyring-file.ts'
 import type { CheckFinding } from '../../protocol/check-finding.ts'
 import { olderKeyring, type Query } from '../keyring-record.ts'
 
-const DAY_MS = 86_400_000
+const UNITS = [
+  ['days', 86_400_000],
+  ['hours', 3_600_000],
+  ['minutes', 60_000],
+] as const
 
 /** The keyring on disk against what `state.db` has on record. */
 export async function outdatedKeyringFindings(dir: string, queryState: Query): Promise<CheckFinding[]> {
@@ -42,7 +46,7 @@ export async function overdueKeyFindings(dir: string, maxAgeMs: number): Promise
       code: 'KEY_OVERDUE',
       severity: 'error',
       subject,
-      problem: `in use since ${createdAt}, ${inDays(ageMs)} days; ${inDays(maxAgeMs)} are allowed`,
+      problem: `in use since ${createdAt}, for ${spanOf(ageMs)}; ${spanOf(maxAgeMs)} are allowed`,
       remedy,
       repairable: false,
     })
@@ -69,6 +73,7 @@ function datedKeys(keyring: Keyring): DatedKey[] {
   ]
 }
 
-function inDays(ms: number): string {
-  return (ms / DAY_MS).toLocaleString('en-US', { maximumFractionDigits: 1 })
+function spanOf(ms: number): string {
+  const [unit, unitMs] = UNITS.find(([, each]) => ms >= each) ?? (['seconds', 1_000] as const)
+  return `${(ms / unitMs).toLocaleString('en-US', { maximumFractionDigits: 1 })} ${unit}`
 }
