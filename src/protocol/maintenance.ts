@@ -26,10 +26,19 @@ export interface FileMaintenance {
   readonly analyzed: readonly string[]
 }
 
+/** Recent points and corrections that became blocks. */
+export interface SeriesMaintenance {
+  readonly blocksWritten: number
+  readonly rowsMerged: number
+  /** Series that could not be compacted, because a block of them is damaged; `check` names them. */
+  readonly damaged: number
+}
+
 export interface MaintenanceResult {
   readonly durationMs: number
   /** What puts that were broken off have left. */
   readonly artifacts: ArtifactGarbage
+  readonly series: SeriesMaintenance
   readonly files: Readonly<Record<DatabaseFile, FileMaintenance>>
 }
 

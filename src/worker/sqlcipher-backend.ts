@@ -677,6 +677,7 @@ class Opening {
       durability,
       files,
       keys: { storeId: keyring.storeId, dataKey: keys.dataKey },
+      sessionCache,
       maintenanceLock,
     })
     archiver?.run()
@@ -854,6 +855,7 @@ class SqlcipherBackend implements Backend {
     this.#maintenance = new Maintenance({
       ...parts,
       applySeriesRules: () => parts.seriesRules.seriesRulesApply({ nowMs: null, names: null }),
+      compactSeries: (isFull, isStopped) => parts.series.compactAll(isFull, isStopped),
     })
     this.#maintenance.start()
   }

@@ -10,7 +10,6 @@ import { deriveSubKey } from '../../crypto/sub-key.ts'
 import { withSecret } from '../../crypto/zero.ts'
 import type { BackupRequest, BackupResult, BackupVerification } from '../../protocol/backup.ts'
 import { StoreError } from '../../protocol/store-error.ts'
-import { BLOBS_FOLDER } from '../artifacts/blob-files.ts'
 import { failpoint } from '../failpoint.ts'
 import { isAlive } from '../process-alive.ts'
 import { DIRECTORY_MODE } from '../store-files.ts'
@@ -208,18 +207,23 @@ async function copyFiles(
     files.push({ path, bytes: content.length, sha256 })
   }
   for (const [path, content] of snapshot.contents) await store(path, content)
-  for (const path of [...snapshot.blobs, ...snapshot.cache]) {
+  for (const path of snapshot.blobs) {
     assertGoesOn()
-    const isBlob = path.startsWith(`${BLOBS_FOLDER}/`)
-    const known = isBlob ? before.get(path) : undefined
+    const known = before.get(path)
     if (known !== undefined && stored.has(filePath(known.sha256))) files.push(known)
     else {
-      // Read once and whole, because a file of the cache may be another one a moment later.
       const content = await readFile(join(dir, path)).catch(ignoreMissing)
       if (content !== undefined) await store(path, content)
-      else if (isBlob) missing.push(path)
+      else missing.push(path)
       await pace.giveWay()
     }
+  }
+  for (const { path, whenGone } of snapshot.cache) {
+    assertGoesOn()
+    // Read once and whole, because it may be another one a moment later.
+    const content = (await readFile(join(dir, path)).catch(ignoreMissing)) ?? (await whenGone())
+    if (content !== undefined) await store(path, content)
+    await pace.giveWay()
   }
   return { files, writtenBytes, missing }
 }

@@ -11,6 +11,7 @@ import type { Driver } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { openKeyedDatabase } from '../keyed-database.ts'
 import type { MaintenanceLock } from '../maintenance-lock.ts'
+import type { SessionCache } from '../session-cache/session-cache.ts'
 import { HeldDescriptors } from './held-descriptors.ts'
 import { makeBackup } from './make-backup.ts'
 import { paceBeside } from './pace.ts'
@@ -25,6 +26,7 @@ export interface StoreBackupsOptions {
   readonly durability: Durability
   readonly files: ReadonlyMap<DatabaseFile, FileBackend>
   readonly keys: BackupKeys
+  readonly sessionCache: SessionCache
   readonly maintenanceLock: MaintenanceLock
 }
 
@@ -78,11 +80,12 @@ export class StoreBackups {
   }
 
   #snapshot() {
-    const { driver, dir, durability, files, keys } = this.#options
+    const { driver, dir, durability, files, keys, sessionCache } = this.#options
     return takeStoreSnapshot({
       dir,
       files,
       descriptors: this.#descriptors,
+      cacheFilesIn: (state) => sessionCache.filesIn(state),
       openReader: ({ path, keyPurpose }) =>
         withSecret(deriveSubKey(keys.dataKey, keys.storeId, keyPurpose), (key) =>
           openKeyedDatabase(driver, path, {

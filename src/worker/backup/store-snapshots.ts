@@ -2,7 +2,7 @@
  * One moment of a whole store: a snapshot of each of its databases, `state` first, as the yearly files want it, and the
  * small files that belong to them.
  */
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { serializeKeyring } from '../../crypto/keyring.ts'
 import { KEYRING_FILE, readKeyring } from '../../crypto/keyring-file.ts'
@@ -14,13 +14,12 @@ import { AUDIT_HEAD_FILE } from '../audit/audit-head.ts'
 import { type Connection, queryOnce } from '../driver.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { quoteName } from '../quote.ts'
+import type { SnapshotFile } from '../session-cache/snapshot-files.ts'
 import { type StoreDatabase, storeDatabases } from '../store-files.ts'
 import type { HeldDescriptors } from './held-descriptors.ts'
 import type { NamedSnapshot } from './page-copier.ts'
 import { takeSnapshot } from './snapshot.ts'
 
-/** Sealed, file by file. */
-const CACHE_FOLDER = 'cache'
 const MAX_ATTEMPTS = 3
 
 export interface StoreSnapshotSource {
@@ -29,6 +28,7 @@ export interface StoreSnapshotSource {
   /** Of the databases that are not among `files`. */
   readonly openReader: (database: StoreDatabase) => Promise<Connection>
   readonly descriptors: HeldDescriptors
+  readonly cacheFilesIn: (state: Connection) => Promise<readonly SnapshotFile[]>
 }
 
 export interface StoreSnapshot {
@@ -39,8 +39,8 @@ export interface StoreSnapshot {
   readonly contents: ReadonlyMap<string, Buffer>
   /** Paths of files that never change under their name. */
   readonly blobs: readonly string[]
-  /** Paths of files that may change, or go, at any moment, and are whole at each. */
-  readonly cache: readonly string[]
+  /** Files that may change, or go, at any moment, and are whole at each. */
+  readonly cache: readonly SnapshotFile[]
   release(): Promise<void>
 }
 
@@ -56,11 +56,12 @@ export async function takeStoreSnapshot(source: StoreSnapshotSource): Promise<St
       if ((await keyringText(source.dir)) === keyring) {
         const contents = new Map<string, Buffer>([[KEYRING_FILE, Buffer.from(keyring)]])
         if (head !== undefined) contents.set(AUDIT_HEAD_FILE, head)
+        const state = databases.databases[0]?.snapshot.connection as Connection
         return {
           ...databases,
           contents,
-          blobs: await blobsOf(databases.databases[0]?.snapshot.connection as Connection),
-          cache: await filesBelow(source.dir, [CACHE_FOLDER]),
+          blobs: await blobsOf(state),
+          cache: await source.cacheFilesIn(state),
           sequences: { state: await databases.sequenceOf('state'), market: await databases.sequenceOf('market') },
         }
       }
@@ -152,21 +153,4 @@ async function readIfPresent(path: string): Promise<Buffer | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-}
-
-/** Files below the folders of `dir`, '/'-separated from `dir`; hidden ones are unfinished. */
-async function filesBelow(dir: string, folders: readonly string[]): Promise<string[]> {
-  const paths: string[] = []
-  for (const folder of folders) {
-    const entries = await readdir(join(dir, folder), { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return []
-      throw error
-    })
-    for (const entry of entries) {
-      if (entry.name.startsWith('.')) continue
-      if (entry.isDirectory()) paths.push(...(await filesBelow(dir, [`${folder}/${entry.name}`])))
-      else if (entry.isFile()) paths.push(`${folder}/${entry.name}`)
-    }
-  }
-  return paths
 }

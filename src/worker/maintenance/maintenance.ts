@@ -8,6 +8,7 @@ import type {
   MaintenanceResult,
   MaintenanceSchedule,
   MaintenanceStatus,
+  SeriesMaintenance,
 } from '../../protocol/maintenance.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { DATABASE_FILES, type DatabaseFile } from '../../schema/database-file.ts'
@@ -35,6 +36,8 @@ export interface MaintenanceOptions {
   readonly artifacts: ArtifactStore
   /** What frees space comes before space is given back. */
   readonly applySeriesRules: () => Promise<unknown>
+  /** `isFull`: also what is not worth it yet. */
+  readonly compactSeries: (isFull: boolean, isStopped: () => boolean) => Promise<SeriesMaintenance>
 }
 
 interface Run {
@@ -116,9 +119,9 @@ export class Maintenance {
     let freedBytes = 0
     let error: StoreError | null = null
     try {
-      const { files, artifacts } = await running
+      const { files, artifacts, series } = await running
       freedBytes = files.state.freedBytes + files.market.freedBytes
-      return { durationMs: performance.now() - startedAt, files, artifacts }
+      return { durationMs: performance.now() - startedAt, files, artifacts, series }
     } catch (thrown) {
       error = await toStoreError(thrown, this.#options.dir)
       throw error
@@ -133,6 +136,7 @@ export class Maintenance {
     // First, so that the room in the database is given back, too.
     const artifacts = await this.#options.artifacts.artifactCollect({ unfinishedOlderThanMs: ABANDONED_PUT_MS })
     await this.#options.applySeriesRules()
+    const series = await this.#options.compactSeries(run.isRequested, this.#stopped)
     const results = {} as Record<DatabaseFile, FileMaintenance>
     for (const file of DATABASE_FILES) results[file] = await this.#runFile(file, run)
     const state = this.#options.files.get('state') as FileBackend
@@ -140,7 +144,7 @@ export class Maintenance {
       const sizes = await measureSizes(this.#options.files, this.#stopped)
       if (sizes !== undefined) await recordSample(this.#committer('state'), sizes)
     }
-    return { files: results, artifacts }
+    return { files: results, artifacts, series }
   }
 
   async #runFile(file: DatabaseFile, { fullVacuum, isRequested }: Run): Promise<FileMaintenance> {

@@ -28,11 +28,12 @@ export class Compactor {
     })
   }
 
-  async compactFully(key: SeriesKey): Promise<CompactionResult> {
+  /** @param isFull also what is not worth it yet */
+  async compact(key: SeriesKey, isFull: boolean, isStopped = () => false): Promise<CompactionResult> {
     const total = { blocksWritten: 0, rowsMerged: 0 }
     let step: CompactionResult | null
     do {
-      step = this.#isEnded ? null : await this.#writer.compactStep(key, true)
+      step = this.#isEnded || isStopped() ? null : await this.#writer.compactStep(key, isFull)
       total.blocksWritten += step?.blocksWritten ?? 0
       total.rowsMerged += step?.rowsMerged ?? 0
       await this.#giveWay()

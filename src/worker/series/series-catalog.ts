@@ -1,5 +1,5 @@
 /** The series there are, and what the owner remembers of each so that an append need not ask. */
-import type { SeriesColumn, SeriesIdentity, SeriesKey, SeriesShape } from '../../protocol/series.ts'
+import type { SeriesColumn, SeriesIdentity, SeriesKey, SeriesKind, SeriesShape } from '../../protocol/series.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import type { Row } from '../driver.ts'
 import { SeriesTail } from './series-tail.ts'
@@ -50,6 +50,16 @@ export class SeriesCatalog {
     if (known !== undefined) return known.record
     const [row] = await this.#query(SERIES, [key.kind, key.symbol, key.interval])
     return row === undefined ? undefined : recordOf(row)
+  }
+
+  /** Of all series, also of those whose points are damaged. */
+  async keys(): Promise<SeriesKey[]> {
+    const rows = await this.#query('SELECT "kind", "symbol", "interval" FROM "_series" ORDER BY "id"', [])
+    return rows.map(({ kind, symbol, interval }) => ({
+      kind: kind as SeriesKind,
+      symbol: String(symbol),
+      interval: String(interval),
+    }))
   }
 
   /** What is remembered already. */

@@ -3,6 +3,7 @@
  * arrays whose buffers are handed over to the other thread, decoded in pieces between which the worker takes commits.
  */
 import { transfer } from 'comlink'
+import type { SeriesMaintenance } from '../../protocol/maintenance.ts'
 import type {
   CompactionResult,
   Points,
@@ -25,7 +26,7 @@ import type {
   SeriesStatus,
 } from '../../protocol/series.ts'
 import { WHOLE_SPAN } from '../../protocol/series.ts'
-import { StoreError } from '../../protocol/store-error.ts'
+import { isStoreError, StoreError } from '../../protocol/store-error.ts'
 import type { FileBackend } from '../file-backend.ts'
 import { toStoreError } from '../io-error.ts'
 import { aggregateSeries } from './aggregate.ts'
@@ -38,7 +39,7 @@ import { SeriesCatalog } from './series-catalog.ts'
 import { readInfo } from './series-info.ts'
 import { seriesStatus } from './series-status.ts'
 import { TAIL_POINTS } from './series-tail.ts'
-import { SeriesWriter } from './series-writer.ts'
+import { type SeriesExchange, SeriesWriter } from './series-writer.ts'
 import {
   decodeWindow,
   nextUp,
@@ -48,6 +49,7 @@ import {
   type SeriesRecord,
   WINDOW_BLOCKS,
 } from './window-reader.ts'
+import type { WriteWatch } from './write-watch.ts'
 
 export const SERIES_METHODS = [
   'seriesAppend',
@@ -222,12 +224,41 @@ export class SeriesStore implements SeriesMethods {
       const keys = key === null ? await this.seriesList({ kind: null }) : [key]
       const total = { blocksWritten: 0, rowsMerged: 0 }
       for (const each of keys) {
-        const { blocksWritten, rowsMerged } = await this.#compactor.compactFully(each)
+        const { blocksWritten, rowsMerged } = await this.#compactor.compact(each, true)
         total.blocksWritten += blocksWritten
         total.rowsMerged += rowsMerged
       }
       return total
     })
+  }
+
+  /** Of all series, for maintenance. One that is damaged does not keep the others from it; `check` names it. */
+  async compactAll(isFull: boolean, isStopped: () => boolean): Promise<SeriesMaintenance> {
+    const total = { blocksWritten: 0, rowsMerged: 0, damaged: 0 }
+    for (const key of await this.#ownErrors(() => this.#catalog.keys())) {
+      try {
+        const { blocksWritten, rowsMerged } = await this.#ownErrors(() =>
+          this.#compactor.compact(key, isFull, isStopped),
+        )
+        total.blocksWritten += blocksWritten
+        total.rowsMerged += rowsMerged
+      } catch (error) {
+        if (!isStoreError(error) || error.code !== 'STORE_CORRUPT') throw error
+        total.damaged += 1
+      }
+    }
+    return total
+  }
+
+  watch(keys: readonly SeriesKey[], to: number): WriteWatch {
+    return this.#writer.watch(keys, to)
+  }
+
+  /** @throws StoreError `INVALID_ARGUMENT` when a series refuses the points; then nothing was done */
+  async exchange(exchange: SeriesExchange): Promise<boolean> {
+    const isDone = await this.#ownErrors(() => this.#writer.exchange(exchange))
+    for (const { key } of exchange.appends) this.#compactor.consider(key)
+    return isDone
   }
 
   /** Before the files close. */

@@ -29,6 +29,7 @@ import {
   Selection,
   type SeriesRecord,
 } from './window-reader.ts'
+import { WriteWatch } from './write-watch.ts'
 
 /** A block of fewer points is merged with its neighbours. */
 export const SMALL_BLOCK_POINTS = BLOCK_POINTS / 2
@@ -48,6 +49,8 @@ const DELETE_BLOCKS = 'DELETE FROM "_blocks" WHERE "id" IN (SELECT "value" FROM 
 const INSERT_SERIES =
   'INSERT INTO "_series" ("kind", "symbol", "interval", "identity", "columns") VALUES (?, ?, ?, ?, ?) RETURNING "id"'
 
+const DELETE_BLOCKS_INSIDE =
+  'DELETE FROM "_blocks" WHERE "series" = ?1 AND "toTs" >= ?2 AND "toTs" < ?3 AND "fromTs" >= ?2'
 const FORGET_EMPTY = `DELETE FROM "_series" WHERE "id" = ?1
   AND NOT EXISTS (SELECT 1 FROM "_blocks" WHERE "series" = ?1) AND NOT EXISTS (SELECT 1 FROM "_points" WHERE "series" = ?1)`
 
@@ -66,11 +69,24 @@ interface PlannedAppend {
   readonly plan: AppendPlan
 }
 
+/** What is left of a block that an end of a span lies in. */
+interface CutBlock {
+  readonly id: number
+  readonly blocks: readonly EncodedBlock[]
+}
+
+export interface SeriesExchange {
+  readonly appends: readonly SeriesAppend[]
+  readonly removed: SeriesSpan & { readonly key: SeriesKey }
+  readonly watch: WriteWatch
+}
+
 export class SeriesWriter {
   readonly #dir: string
   readonly #committer: Committer | null
   readonly #query: RunQuery
   readonly #catalog: SeriesCatalog
+  readonly #watches = new Set<WriteWatch>()
   #tail: Promise<unknown> = Promise.resolve()
 
   constructor({ dir, committer, query, catalog }: SeriesWriterOptions) {
@@ -89,6 +105,41 @@ export class SeriesWriter {
   async delete(key: SeriesKey, span: SeriesSpan): Promise<void> {
     let isDone = false
     while (!isDone) isDone = await this.#exclusively(() => this.#deleteStep(key, span))
+  }
+
+  /** Sees what is written to these series from now on, until it is ended. */
+  watch(keys: readonly SeriesKey[], to: number): WriteWatch {
+    const watch = new WriteWatch(keys, to, (ended) => this.#watches.delete(ended))
+    this.#watches.add(watch)
+    return watch
+  }
+
+  /**
+   * Puts points in the place of others, in one transaction. Does nothing, and says false, when what is watched was written
+   * meanwhile: then the points were made from what is not there any more.
+   */
+  exchange({ appends, removed, watch }: SeriesExchange): Promise<boolean> {
+    return this.#exclusively(async () => {
+      this.#assertWritable()
+      if (watch.isTouched) return false
+      const planned: PlannedAppend[] = []
+      for (const append of appends) planned.push(await this.#plan(append))
+      const { key, ...span } = removed
+      const record = await this.#catalog.record(key)
+      const cut = record === undefined ? [] : await this.#cutBlocks(record, span)
+      try {
+        await this.#commit(planned, async (statements) => {
+          await failpoint('series-rules:downsampled')
+          if (record === undefined) return
+          await statements.run(DELETE_BLOCKS_INSIDE, [record.id, span.from, span.to])
+          await deleteRest(statements, record.id, span, cut)
+        })
+      } finally {
+        this.#catalog.forget(key)
+      }
+      this.#tellWatches(key, span.from)
+      return true
+    })
   }
 
   /** True when there is something that the compaction in the background should do. */
@@ -153,9 +204,13 @@ export class SeriesWriter {
     return { append, state, record, plan }
   }
 
-  async #commit(planned: readonly PlannedAppend[]): Promise<void> {
+  /** `also` is done in the same transaction. */
+  async #commit(
+    planned: readonly PlannedAppend[],
+    also?: (statements: TransactionStatements) => Promise<void>,
+  ): Promise<void> {
     const changed = planned.filter(({ plan, state }) => state === undefined || plan.written.ts.length > 0)
-    if (changed.length === 0) return
+    if (changed.length === 0 && also === undefined) return
     const made = new Map<PlannedAppend, SeriesRecord>()
     try {
       await this.#transact(async (statements) => {
@@ -168,6 +223,7 @@ export class SeriesWriter {
           await insertRows(statements, record.id, each.plan.rows)
         }
         await insertBlocks(statements, blocks)
+        await also?.(statements)
         await failpoint('series:append-before-commit')
       })
     } catch (error) {
@@ -175,7 +231,10 @@ export class SeriesWriter {
       for (const { append } of changed) this.#catalog.forget(append.key)
       throw error
     }
-    for (const each of changed) this.#remember(each, made.get(each) as SeriesRecord)
+    for (const each of changed) {
+      this.#remember(each, made.get(each) as SeriesRecord)
+      this.#tellWatches(each.append.key, each.plan.written.ts[0] ?? Number.POSITIVE_INFINITY)
+    }
     await failpoint('series:append-committed')
   }
 
@@ -226,30 +285,17 @@ export class SeriesWriter {
           inside.map(({ id }) => Number(id)),
         )
         if (!isLast) return
-        await deleteBlocks(
-          statements,
-          cut.map(({ id }) => id),
-        )
-        await insertBlocks(
-          statements,
-          cut.flatMap(({ blocks }) => blocksOf(record.id, blocks)),
-        )
-        await statements.run('DELETE FROM "_points" WHERE "series" = ? AND "ts" >= ? AND "ts" < ?', [
-          record.id,
-          from,
-          to,
-        ])
-        await statements.run(FORGET_EMPTY, [record.id])
-        await failpoint('series:delete-before-commit')
+        await deleteRest(statements, record.id, span, cut)
       })
     } finally {
       this.#catalog.forget(key)
+      this.#tellWatches(key, from)
     }
     return isLast
   }
 
   /** What is left of the blocks that the ends of the span lie in. */
-  async #cutBlocks(record: SeriesRecord, { from, to }: SeriesSpan): Promise<{ id: number; blocks: EncodedBlock[] }[]> {
+  async #cutBlocks(record: SeriesRecord, { from, to }: SeriesSpan): Promise<CutBlock[]> {
     const ends = await this.#query(
       `SELECT "id", "fromTs", "toTs", "count", "maxStep", "stats", "data" FROM (
          SELECT * FROM "_blocks" WHERE "series" = ?1 AND "toTs" >= ?2 ORDER BY "toTs" LIMIT 1
@@ -439,6 +485,10 @@ export class SeriesWriter {
     return { blocksWritten: 0, rowsMerged: 0 }
   }
 
+  #tellWatches(key: SeriesKey, firstTs: number): void {
+    for (const watch of this.#watches) watch.see(key, firstTs)
+  }
+
   async #transact(work: (statements: TransactionStatements) => Promise<void>): Promise<void> {
     this.#assertWritable()
     await (this.#committer as Committer).transact((_connection, statements) => work(statements))
@@ -479,6 +529,26 @@ async function encodeAll(points: Points): Promise<EncodedBlock[]> {
 
 function emptyValues({ columns }: SeriesRecord): (Float64Array | string[])[] {
   return columns.map(({ type }) => (type === 'number' ? new Float64Array(0) : []))
+}
+
+/** Rows, and blocks that lie in the span in part; then the series itself, if nothing is left of it. */
+async function deleteRest(
+  statements: TransactionStatements,
+  series: number,
+  { from, to }: SeriesSpan,
+  cut: readonly CutBlock[],
+): Promise<void> {
+  await deleteBlocks(
+    statements,
+    cut.map(({ id }) => id),
+  )
+  await insertBlocks(
+    statements,
+    cut.flatMap(({ blocks }) => blocksOf(series, blocks)),
+  )
+  await statements.run('DELETE FROM "_points" WHERE "series" = ? AND "ts" >= ? AND "ts" < ?', [series, from, to])
+  await statements.run(FORGET_EMPTY, [series])
+  await failpoint('series:delete-before-commit')
 }
 
 interface NewBlock extends EncodedBlock {

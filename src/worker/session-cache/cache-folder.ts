@@ -12,6 +12,11 @@ const EXTENSION = '.hfc'
 /** Hidden names are unfinished: a backup leaves them out. */
 const OWN_NAME = /^\.?(?<file>[0-9a-f]{32})\.hfc$/
 
+/** In the store directory. */
+export function cachePath(file: string): string {
+  return `${CACHE_FOLDER}/${file}${EXTENSION}`
+}
+
 export class CacheFolder {
   readonly #dir: string
 

@@ -21,7 +21,7 @@ import type {
 } from '../../protocol/session-cache.ts'
 import { isStoreError, StoreError } from '../../protocol/store-error.ts'
 import type { Committer } from '../committer.ts'
-import { type BindValue, queryOnce, type Row } from '../driver.ts'
+import { type BindValue, type Connection, queryOnce, type Row } from '../driver.ts'
 import { failpoint } from '../failpoint.ts'
 import { toStoreError } from '../io-error.ts'
 import type { ReadPool } from '../read-pool.ts'
@@ -40,6 +40,7 @@ import {
   RecordSeal,
   type Vouched,
 } from './cache-format.ts'
+import { type SnapshotFile, snapshotFiles } from './snapshot-files.ts'
 
 export const SESSION_CACHE_METHODS = [
   'cacheAppend',
@@ -184,6 +185,14 @@ export class SessionCache implements SessionCacheMethods {
       droppedTails: this.#tornEnds.size,
       damaged: this.#damaged,
     }
+  }
+
+  /** For a backup: the files that a snapshot of `state.db` has rows of. */
+  async filesIn(snapshot: Connection): Promise<readonly SnapshotFile[]> {
+    return await snapshotFiles(snapshot, {
+      keyIn: (row) => this.#keyIn(row),
+      hasRow: async (file) => (await this.#query('SELECT 1 FROM "_sessionCache" WHERE "file" = ?', [file])).length > 0,
+    })
   }
 
   /** Before the files close: what is under way ends, and the database vouches for all of it. */

@@ -66,6 +66,36 @@ describe('maintain', () => {
     expect(await store.check()).toEqual([])
   })
 
+  test('makes blocks of the recent points of every series, and says how many', async () => {
+    const store = await openTempStore({ maintenance: false })
+    const bars = Array.from({ length: 300 }, (_, i) => ({ ts: i, open: 1, high: 1, low: 1, close: i, volume: 1 }))
+    await Promise.all(bars.map((bar) => store.bars.append('A', '1m', [bar])))
+    await store.series('equity').append([{ ts: 1, value: 1 }])
+    const { series } = await store.maintain()
+    expect(series).toMatchObject({ damaged: 0 })
+    expect(series.blocksWritten).toBeGreaterThanOrEqual(2)
+    expect(await store.series.list()).toMatchObject([{ rows: 0 }, { rows: 0 }])
+    expect((await store.bars.range('A', '1m')).close).toEqual(Float64Array.from(bars, ({ close }) => close))
+    expect((await store.maintain()).series).toEqual({ blocksWritten: 0, rowsMerged: 0, damaged: 0 })
+  })
+
+  test('goes on where a block of a series is damaged, and says that it is', async () => {
+    const store = await openTempStore({ maintenance: false })
+    const filled = (count: number) => Float64Array.from({ length: count }, (_, i) => i)
+    const points = { ts: filled(200), value: filled(200) }
+    for (const name of ['a', 'b']) {
+      await store.series(name).append(points)
+      await store.series(name).compact()
+      await store.series(name).append([{ ts: 100, value: -1 }])
+    }
+    await store.close()
+    const connection = await openDatabase(store.dir, 'market')
+    await connection.exec('UPDATE "_blocks" SET "data" = x\'00\' WHERE "series" = (SELECT min("id") FROM "_series")')
+    await connection.close()
+    const again = await openTempStore({ dir: store.dir, maintenance: false })
+    expect((await again.maintain()).series).toMatchObject({ blocksWritten: 1, damaged: 1 })
+  })
+
   test('renews statistics for the query planner', async () => {
     const store = await openTempStore({ maintenance: false })
     await store.trades.insertMany(Array.from({ length: 500 }, (_, index) => trade(`t-${index}`)))

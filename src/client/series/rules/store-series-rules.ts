@@ -26,7 +26,8 @@ export interface StoreSeriesRules {
   remove(name: string): Promise<boolean>
   list(): Promise<readonly NamedSeriesRule[]>
   /**
-   * Applies rules now: what a bucket becomes is durable before its points are deleted. A run that is broken off can be run again.
+   * Applies rules now. What a bucket becomes and the deletion of its points are one transaction; a run that is broken off can be run
+   * again.
    *
    * @returns what was done to each series
    * @throws StoreError `NOT_FOUND` for a name that is none; `READ_ONLY`

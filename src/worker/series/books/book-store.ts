@@ -155,7 +155,7 @@ export class BookStore implements BookMethods {
         chunk: PAGE_LEVELS,
       })
       if (page === null) break
-      waiting = applied(replay, [...waiting, ...(toEvents(page, 'delta') as Delta[])])
+      waiting = applied(replay, start, [...waiting, ...(toEvents(page, 'delta') as Delta[])])
       if (waiting.length > MAX_WAITING) break
       from = page.next
     }
@@ -183,19 +183,33 @@ export class BookStore implements BookMethods {
         maxPoints: MAX_SNAPSHOT_LEVELS,
       })
       const last = points === null ? undefined : toEvents(points, 'snapshot').at(-1)
-      if (last !== undefined && (nearest === undefined || last.lastId > nearest.lastId)) nearest = last
+      if (last !== undefined && (nearest === undefined || isNewer(last, nearest))) nearest = last
     }
     return nearest
   }
 }
 
+/** By time, and only then by id: an exchange that restarts may number from 1 again. */
+function isNewer(a: BookEvent, b: BookEvent): boolean {
+  return a.ts > b.ts || (a.ts === b.ts && a.lastId > b.lastId)
+}
+
 /** Applies what continues the book, in the order of ids; returns the deltas that wait for one before them. */
-function applied(replay: BookReplay, deltas: Delta[]): Delta[] {
+function applied(replay: BookReplay, start: BookEvent, deltas: Delta[]): Delta[] {
   const waiting: Delta[] = []
+  let firstTs = Number.NEGATIVE_INFINITY
   for (const delta of deltas.sort((a, b) => a.lastId - b.lastId)) {
-    if (replay.apply(delta) === 'gap') waiting.push(delta)
+    const outcome = replay.apply(delta)
+    if (outcome === 'applied' && firstTs === Number.NEGATIVE_INFINITY) firstTs = delta.ts
+    if (outcome === 'gap' || isNumberedAnew(delta, start)) waiting.push(delta)
   }
-  return waiting
+  // Ids rise with time: those of before the snapshot that lie above what followed it are of a numbering that has ended.
+  return waiting.filter(({ ts }) => ts >= start.ts || ts >= firstTs)
+}
+
+/** Long behind the snapshot, and numbered below it, though something changed: a snapshot between them is missing. */
+function isNumberedAnew({ ts, lastId, bids, asks }: Delta, start: BookEvent): boolean {
+  return lastId < start.lastId && ts > start.ts + CLOCK_SLACK_MS && bids.length + asks.length > 0
 }
 
 function keyOf(symbol: string, part: Part): SeriesKey {

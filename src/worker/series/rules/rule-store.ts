@@ -2,25 +2,25 @@
  * The rules of a store and their application: on request, and with maintenance. One run at a time; a run goes series by
  * series in small steps, and ends at its next step when the store closes.
  */
-import type { SeriesMethods } from '../../../protocol/series.ts'
 import type { NamedSeriesRule, SeriesRuleMethods, SeriesRuleResult } from '../../../protocol/series-rules.ts'
 import { isStoreError, StoreError } from '../../../protocol/store-error.ts'
 import { type SeriesRule, seriesRuleSchema } from '../../../schema/series-rule.ts'
 import { queryOnce } from '../../driver.ts'
 import type { FileBackend } from '../../file-backend.ts'
 import { toStoreError } from '../../io-error.ts'
+import type { SeriesStore } from '../series-store.ts'
 import { applyRule } from './apply-rule.ts'
 
 export interface SeriesRuleStoreOptions {
   readonly dir: string
   readonly market: FileBackend
-  readonly series: SeriesMethods
+  readonly series: SeriesStore
 }
 
 export class SeriesRuleStore implements SeriesRuleMethods {
   readonly #dir: string
   readonly #market: FileBackend
-  readonly #series: SeriesMethods
+  readonly #series: SeriesStore
   #running: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
