@@ -68,18 +68,23 @@ export { type ReconcileOptions, reconcile } from './client/reconcile/reconcile.t
 export type { ReconcileCounts, ReconcileReport } from './client/reconcile/reconcile-report.ts'
 export { type RestoreArchiveOptions, restoreArchive } from './client/restore-archive.ts'
 export type { AppendResult, SeriesQueueStats } from './client/series/append-queue.ts'
-export type { Bar, BarColumns, BarSeries, Bars, BarTuple, ResampledBars } from './client/series/bars.ts'
+export type { Bar, BarColumns, BarInput, BarSeries, Bars, BarTuple, ResampledBars } from './client/series/bars.ts'
 export type { BookQueueStats } from './client/series/books/book-append-queue.ts'
 export {
   type BinanceDepthSnapshot,
   type BinanceDepthUpdate,
+  type BybitBookMessage,
   binanceDelta,
   binanceSnapshot,
+  bybitBook,
   type CcxtOrderBook,
   ccxtSnapshot,
+  type OkxBookMessage,
+  okxBook,
 } from './client/series/books/exchange-books.ts'
 export { type ReadBooksOptions, readBooks } from './client/series/books/read-books.ts'
 export type { BookAtOptions, BookScanOptions, BookSpan, StoreBooks } from './client/series/books/store-books.ts'
+export { type BookWriteFormat, type WriteBooksOptions, writeBooks } from './client/series/books/write-books.ts'
 export { type WriteArrowOptions, writeArrow } from './client/series/formats/arrow-series.ts'
 export type { BarsFormat, QuotesFormat, TicksFormat, ValuesFormat } from './client/series/formats/layout.ts'
 export {
@@ -115,14 +120,6 @@ export type {
   ValueSeriesColumns,
 } from './client/series/value-series.ts'
 export type {
-  CacheBar,
-  CacheBarColumns,
-  CacheBarInput,
-  CacheBarTuple,
-} from './client/session-cache/bar-input.ts'
-export type {
-  CachedBar,
-  CachedBars,
   CacheIntervalOptions,
   GetBarsOptions,
   SessionCacheStats,

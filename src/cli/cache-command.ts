@@ -1,6 +1,6 @@
 /** `holdfast cache`: what the session cache holds, as CSV. Reading works beside a running owner. */
 import type { Command } from 'commander'
-import { type CachedBars, StoreError } from '../index.ts'
+import { type BarSeries, StoreError } from '../index.ts'
 import { counted } from './counted.ts'
 import { instantMs } from './instant.ts'
 import { withOwner, withReader } from './open-session-store.ts'
@@ -92,7 +92,7 @@ async function show(session: Session, symbol: string, options: ShowOptions): Pro
   }
 }
 
-function columnsOf(bars: CachedBars): [string, Float64Array][] {
+function columnsOf(bars: BarSeries): [string, Float64Array][] {
   return Object.entries(bars).flatMap(([name, values]): [string, Float64Array][] =>
     values instanceof Float64Array ? [[name, values]] : [],
   )

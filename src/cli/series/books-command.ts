@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { type OrderBook, readBooks, type TimeUnit } from '../../index.ts'
+import { type OrderBook, type ReadBooksOptions, readBooks } from '../../index.ts'
 import { counted } from '../counted.ts'
 import { instantMs } from '../instant.ts'
 import { withOwner, withReader } from '../open-session-store.ts'
@@ -9,7 +9,8 @@ import { renderTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 import { visibleText } from '../visible-text.ts'
 import { wholeNumber } from '../whole-number.ts'
-import { seriesFile } from './series-file.ts'
+import { addBooksExport } from './export-books.ts'
+import { formatOfName, seriesFile } from './series-file.ts'
 import { printSeriesList } from './series-listing.ts'
 import { timeText } from './show-series.ts'
 
@@ -42,11 +43,20 @@ export function addBooksCommand(program: Command, session: () => Session): void 
       if (terminal.isJson) await terminal.writeJson(book)
       else await printBook(terminal, book)
     })
+  addBooksExport(command, session)
   command
     .command('import')
-    .description('read a file of depth events as Binance publishes them; also gzipped, or - for standard input')
+    .description(
+      'read a file of depth events, as Binance publishes them or as JSON; also gzipped, or - for standard input',
+    )
     .argument('<symbol>')
     .argument('<file>')
+    .addOption(
+      new Option('--format <name>', 'default: what the name of the file says, else binance').choices([
+        'binance',
+        'json',
+      ]),
+    )
     .addOption(
       new Option('--time-unit <unit>', 'of the times; default: what their digits name').choices([
         's',
@@ -55,18 +65,19 @@ export function addBooksCommand(program: Command, session: () => Session): void 
         'ns',
       ]),
     )
-    .action(async (symbol: string, path: string, { timeUnit }: { readonly timeUnit?: TimeUnit }) => {
-      await importBooks(session(), symbol, path, timeUnit)
+    .action(async (symbol: string, path: string, options: ReadBooksOptions) => {
+      await importBooks(session(), symbol, path, options)
     })
 }
 
-async function importBooks(session: Session, symbol: string, path: string, timeUnit?: TimeUnit): Promise<void> {
+async function importBooks(session: Session, symbol: string, path: string, options: ReadBooksOptions): Promise<void> {
   const { terminal } = session
+  const format = options.format ?? (formatOfName(path)?.startsWith('json') === true ? 'json' : 'binance')
   const progress = new Progress(`importing ${path}:`, terminal)
   let count = 0
   await withOwner(session, async (store) => {
     try {
-      for await (const events of readBooks(seriesFile(path), timeUnit === undefined ? {} : { timeUnit })) {
+      for await (const events of readBooks(seriesFile(path), { ...options, format })) {
         await store.books.append(symbol, events)
         count += events.length
         progress.add(events.length)

@@ -8,3 +8,9 @@ export function noSuchSeries(kind: SeriesKindCommands, key: readonly string[]): 
     { details: { key: [...key] } },
   )
 }
+
+export function noSuchBook(symbol: string): StoreError {
+  return new StoreError('NOT_FOUND', `There is no order book ${symbol}. holdfast books list shows what there is.`, {
+    details: { symbol },
+  })
+}

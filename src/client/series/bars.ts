@@ -15,7 +15,7 @@ import {
 } from './series-access.ts'
 import type { ResultMethods } from './series-columns.ts'
 
-/** Times in Unix milliseconds: that of a bar is its beginning. Further columns hold numbers, such as `vwap` or `trades`. */
+/** Times in Unix milliseconds: that of a bar is its beginning. */
 export interface Bar {
   readonly ts: number
   readonly open: number
@@ -23,6 +23,16 @@ export interface Bar {
   readonly low: number
   readonly close: number
   readonly volume: number
+}
+
+/** A bar as venues send it: decimal texts are taken as the numbers they are. Further columns hold numbers, such as `vwap`. */
+export interface BarInput {
+  readonly ts: number
+  readonly open: number | string
+  readonly high: number | string
+  readonly low: number | string
+  readonly close: number | string
+  readonly volume: number | string
 }
 
 /** Like ccxt's OHLCV. */
@@ -80,7 +90,7 @@ export interface Bars {
    * @example await store.bars.append('BTC/USDT', '1m', [{ ts, open, high, low, close, volume }])
    * @example await store.bars.append('BTC/USDT', '1m', await exchange.fetchOHLCV('BTC/USDT', '1m'))
    */
-  append<B extends Bar, C extends BarColumns>(
+  append<B extends BarInput, C extends BarColumns>(
     symbol: string,
     interval: string,
     bars: readonly B[] | readonly BarTuple[] | C,

@@ -2,39 +2,6 @@
 import type { CachedColumns } from '../../protocol/session-cache.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 
-/** Times in Unix milliseconds. Decimal strings are taken as numbers; further columns are numbers, such as `vwap`. */
-export interface CacheBar {
-  readonly ts: number
-  readonly open: number | string
-  readonly high: number | string
-  readonly low: number | string
-  readonly close: number | string
-  readonly volume: number | string
-  readonly [column: string]: number | string | undefined
-}
-
-/** As ccxt's `fetchOHLCV` gives them. */
-export type CacheBarTuple = readonly [
-  ts: number,
-  open: number,
-  high: number,
-  low: number,
-  close: number,
-  volume: number,
-]
-
-export interface CacheBarColumns {
-  readonly ts: ArrayLike<number>
-  readonly open: ArrayLike<number>
-  readonly high: ArrayLike<number>
-  readonly low: ArrayLike<number>
-  readonly close: ArrayLike<number>
-  readonly volume: ArrayLike<number>
-  readonly [column: string]: unknown
-}
-
-export type CacheBarInput = readonly CacheBar[] | readonly CacheBarTuple[] | CacheBarColumns
-
 export const BAR_COLUMNS = ['open', 'high', 'low', 'close', 'volume'] as const
 export const MAX_BARS_AT_ONCE = 100_000
 const MAX_COLUMNS = 64

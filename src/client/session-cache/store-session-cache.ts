@@ -3,31 +3,10 @@ import * as z from 'zod'
 import type { CachedColumns, CachedSymbol, CacheKey } from '../../protocol/session-cache.ts'
 import { StoreError } from '../../protocol/store-error.ts'
 import { sendUntilAnswered } from '../part-writes.ts'
+import type { BarColumns, BarInput, BarSeries, BarTuple } from '../series/bars.ts'
+import { seriesColumns } from '../series/series-columns.ts'
 import type { StoreCore } from '../store-core.ts'
-import { BAR_COLUMNS, barColumns, type CacheBarInput, MAX_BARS_AT_ONCE } from './bar-input.ts'
-
-/** Cached bars as columns, ascending in time, and as rows for those who want them. */
-export type CachedBars = {
-  readonly ts: Float64Array
-  readonly open: Float64Array
-  readonly high: Float64Array
-  readonly low: Float64Array
-  readonly close: Float64Array
-  readonly volume: Float64Array
-  /** How many there are. */
-  readonly length: number
-  toRows(): CachedBar[]
-} & { readonly [column: string]: unknown }
-
-export interface CachedBar {
-  readonly ts: number
-  readonly open: number
-  readonly high: number
-  readonly low: number
-  readonly close: number
-  readonly volume: number
-  readonly [column: string]: number
-}
+import { BAR_COLUMNS, barColumns, MAX_BARS_AT_ONCE } from './bar-input.ts'
 
 export interface CacheIntervalOptions {
   /** `1m` unless given: bars of each interval are kept apart. */
@@ -60,14 +39,18 @@ export interface StoreSessionCache {
    *
    * @example await store.sessionCache.storeBars('BTC/USDT', [{ ts, open, high, low, close, volume }])
    */
-  storeBars(symbol: string, bars: CacheBarInput, options?: CacheIntervalOptions): Promise<void>
+  storeBars<B extends BarInput, C extends BarColumns>(
+    symbol: string,
+    bars: readonly B[] | readonly BarTuple[] | C,
+    options?: CacheIntervalOptions,
+  ): Promise<void>
   /**
    * What is kept of a symbol, each bar once; empty without any. Sees what was accepted before. Rejects with
    * `CACHE_DAMAGED`, which concerns this symbol alone.
    *
    * @example const { ts, close } = await store.sessionCache.getBars('BTC/USDT', { limit: 500 })
    */
-  getBars(symbol: string, options?: GetBarsOptions): Promise<CachedBars>
+  getBars(symbol: string, options?: GetBarsOptions): Promise<BarSeries>
   /** What there is, by symbol and interval. Reads every file. */
   symbols(): Promise<readonly CachedSymbol[]>
   /** Shreds what is kept of a symbol, all intervals unless one is given: first its key, then its file. How many files there were. */
@@ -125,7 +108,7 @@ export class SessionCacheClient implements StoreSessionCache {
     return { depth: this.#depth, bars: this.#bars }
   }
 
-  async storeBars(symbol: string, bars: CacheBarInput, options: CacheIntervalOptions = {}): Promise<void> {
+  async storeBars(symbol: string, bars: unknown, options: CacheIntervalOptions = {}): Promise<void> {
     const key = keyOf(symbol, parse(intervalOptions, options).interval)
     const columns = barColumns(bars)
     this.#core.assertWritable()
@@ -144,12 +127,12 @@ export class SessionCacheClient implements StoreSessionCache {
     }
   }
 
-  async getBars(symbol: string, options: GetBarsOptions = {}): Promise<CachedBars> {
+  async getBars(symbol: string, options: GetBarsOptions = {}): Promise<BarSeries> {
     const { interval, from = null, to = null, limit = null } = parse(getOptions, options)
     const key = keyOf(symbol, interval)
     this.#core.assertOpen()
     await (this.#lanes.get(laneName(key))?.tail ?? this.#clearing)
-    return cachedBars(await this.#core.supervisor.read('cacheRead', { ...key, from, to, limit }))
+    return barSeries(await this.#core.supervisor.read('cacheRead', { ...key, from, to, limit }))
   }
 
   async symbols(): Promise<readonly CachedSymbol[]> {
@@ -233,15 +216,10 @@ function keyOf(symbol: unknown, interval = DEFAULT_INTERVAL): CacheKey {
   return { symbol: parse(name, symbol), interval }
 }
 
-function cachedBars({ names, ts, values }: CachedColumns): CachedBars {
-  const columns: Record<string, Float64Array> = { ts }
-  for (const column of BAR_COLUMNS) columns[column] = new Float64Array()
-  for (const [index, column] of names.entries()) columns[column] = values[index] as Float64Array
-  const toRows = () =>
-    Array.from(ts, (_, row) => Object.fromEntries(Object.entries(columns).map(([column, each]) => [column, each[row]])))
-  Object.defineProperty(columns, 'length', { value: ts.length })
-  Object.defineProperty(columns, 'toRows', { value: toRows })
-  return columns as unknown as CachedBars
+function barSeries({ names, ts, values }: CachedColumns): BarSeries {
+  const columns = [...new Set([...BAR_COLUMNS, ...names])].map((name) => ({ name, type: 'number' }) as const)
+  const valuesOf = (name: string) => values[names.indexOf(name)] ?? new Float64Array()
+  return seriesColumns(columns, { ts, values: columns.map(({ name }) => valuesOf(name)) }) as unknown as BarSeries
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type CacheBar, openStore, type Store } from '../../../src/index.ts'
+import { type Bar, openStore, type Store } from '../../../src/index.ts'
 import {
   codeOf,
   FAST_KDF,
@@ -16,11 +16,11 @@ import {
 
 const DAY_MS = 86_400_000
 
-function bar(ts: number, close = ts): CacheBar {
+function bar(ts: number, close = ts): Bar {
   return { ts, open: close - 1, high: close + 2, low: close - 2, close, volume: 0.1 * ts }
 }
 
-function bars(from: number, count: number, stepMs = 60_000): CacheBar[] {
+function bars(from: number, count: number, stepMs = 60_000): Bar[] {
   return Array.from({ length: count }, (_, n) => bar(from + n * stepMs))
 }
 

@@ -1,18 +1,21 @@
 /**
  * Files of order book events: Binance's historical depth, a row a level
- * (`symbol,timestamp,first_update_id,last_update_id,side,update_type,price,qty,pu`). Rows that follow each other with the same
- * ids are one event.
+ * (`symbol,timestamp,first_update_id,last_update_id,side,update_type,price,qty,pu`), where rows that follow each other with the same
+ * ids are one event; or events as JSON, in an array or one after the other.
  */
-import type { BookEventInput, BookLevel } from '../../../schema/book-event.ts'
+import { type BookEventInput, type BookLevel, bookEventSchema } from '../../../schema/book-event.ts'
 import { csvRows } from '../formats/csv-rows.ts'
 import { fileFault } from '../formats/file-fault.ts'
 import type { FileRow } from '../formats/file-row.ts'
+import { RowSplitter } from '../formats/json-rows.ts'
 import type { SeriesSource } from '../formats/series-columns.ts'
 import { strictDecimal } from '../formats/strict-number.ts'
 import { textPieces } from '../formats/text-pieces.ts'
 import { TimeReader, type TimeUnit } from '../formats/time-stamps.ts'
 
 export interface ReadBooksOptions {
+  /** Default: `binance`. */
+  readonly format?: 'binance' | 'json'
   /** Unit of the time stamps; without it their digits must name it. */
   readonly timeUnit?: TimeUnit
   /** Events of a chunk. Default: 256. */
@@ -35,8 +38,9 @@ type Cells = Readonly<Record<(typeof COLUMNS)[number], string>>
  */
 export async function* readBooks(
   source: SeriesSource,
-  { timeUnit, chunk = 256 }: ReadBooksOptions = {},
+  { format = 'binance', timeUnit, chunk = 256 }: ReadBooksOptions = {},
 ): AsyncGenerator<BookEventInput[]> {
+  if (format === 'json') return yield* jsonEvents(source, chunk)
   const times = new TimeReader({ timeUnit })
   let events: BookEventInput[] = []
   let open: { readonly key: string; readonly event: BookEventInput } | undefined
@@ -54,6 +58,8 @@ export async function* readBooks(
           events = []
         }
       }
+      // An event without levels.
+      if (cells.side === '' && cells.price === '') continue
       const level: BookLevel = [decimalOf(cells.price, row.line, 'price'), decimalOf(cells.qty, row.line, 'qty')]
       if (cells.side === 'b') open.event.bids.push(level)
       else if (cells.side === 'a') open.event.asks.push(level)
@@ -61,6 +67,33 @@ export async function* readBooks(
     }
   }
   if (open !== undefined) yield [...events, open.event]
+}
+
+async function* jsonEvents(source: SeriesSource, chunk: number): AsyncGenerator<BookEventInput[]> {
+  const splitter = new RowSplitter()
+  let events: BookEventInput[] = []
+  for await (const piece of textPieces(source)) {
+    for (const { line, text } of splitter.push(piece)) {
+      const parsed = bookEventSchema.safeParse(jsonOf(text))
+      if (!parsed.success)
+        throw fileFault(line, 'not an event of an order book', parsed.error.issues[0]?.path.join('.'))
+      events.push(parsed.data)
+      if (events.length < chunk) continue
+      yield events
+      events = []
+    }
+  }
+  splitter.end()
+  if (events.length > 0) yield events
+}
+
+/** What is no JSON is no event either. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function placesOf(names: readonly string[] | undefined): number[] {
@@ -82,10 +115,11 @@ function eventOf(cells: Cells, ts: number, line: number): BookEventInput {
   const lastId = idOf(cells.lastupdateid, line, 'last_update_id')
   if (SNAPSHOT_TYPES.has(cells.updatetype)) return { type: 'snapshot', ts, lastId, bids: [], asks: [] }
   if (!DELTA_TYPES.has(cells.updatetype)) throw fileFault(line, 'neither snap nor set', 'update_type')
-  const firstId = idOf(cells.firstupdateid, line, 'first_update_id')
-  // Files of spot have no `pu`, or -1.
+  // Files of spot have no `pu`, or -1; other exchanges name only what an event follows.
   const previous = cells.pu === '' || cells.pu === '-1' ? {} : { previousId: idOf(cells.pu, line, 'pu') }
-  return { type: 'delta', ts, firstId, lastId, ...previous, bids: [], asks: [] }
+  const isChained = cells.firstupdateid === '' && previous.previousId !== undefined
+  const first = isChained ? {} : { firstId: idOf(cells.firstupdateid, line, 'first_update_id') }
+  return { type: 'delta', ts, ...first, lastId, ...previous, bids: [], asks: [] }
 }
 
 function idOf(text: string, line: number, column: string): number {

@@ -26,13 +26,13 @@ export async function* jsonRows(pieces: AsyncIterable<string>): AsyncGenerator<F
   splitter.end()
 }
 
-interface RowText {
+export interface RowText {
   readonly line: number
   readonly text: string
 }
 
 /** Finds where rows begin and end. */
-class RowSplitter {
+export class RowSplitter {
   #text = ''
   #at = 0
   #line = 1

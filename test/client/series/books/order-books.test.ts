@@ -7,8 +7,11 @@ import {
   type BookLevel,
   binanceDelta,
   binanceSnapshot,
+  bybitBook,
   ccxtSnapshot,
+  okxBook,
   readBooks,
+  writeBooks,
 } from '../../../../src/index.ts'
 import { codeOf, collect, failureOf, openSharedStore } from '../../fixtures/temp-store.ts'
 
@@ -97,6 +100,31 @@ describe('a book at a moment', () => {
         ['7', '7'],
       ],
     })
+  })
+
+  test('goes on with a snapshot where the exchange numbers anew, and never with what it followed before', async () => {
+    const symbol = newSymbol()
+    await store.books.append(symbol, [
+      snapshot(100_000, 5_000, [['1', '1']]),
+      delta(101_000, 5_001, 5_001, [['1', '2']]),
+      snapshot(102_000, 1, [['9', '9']]),
+      delta(102_100, 2, 2, [['8', '8']]),
+    ])
+    expect(await store.books.at(symbol, 101_999)).toMatchObject({ lastId: 5_001, bids: [['1', '2']] })
+    const after = {
+      lastId: 2,
+      bids: [
+        ['9', '9'],
+        ['8', '8'],
+      ],
+    }
+    expect(await store.books.at(symbol, 103_000)).toMatchObject(after)
+    await store.books.checkpoint(symbol)
+    await store.books.append(symbol, delta(150_000, 3, 3, [['8', '0']]))
+    expect(await store.books.at(symbol, 150_000)).toMatchObject({ lastId: 3, bids: [['9', '9']] })
+    // Without a snapshot between, nobody knows.
+    await store.books.append(symbol, [snapshot(200_000, 700, [['5', '5']]), delta(300_000, 4, 4, [['4', '4']])])
+    expect(await failureOf(store.books.at(symbol, 300_000))).toMatchObject({ code: 'BOOK_GAP', details: { nextId: 4 } })
   })
 
   test('comes out right once what was missing has arrived', async () => {
@@ -282,6 +310,97 @@ describe('events', () => {
     const [, update] = await store.books.range(symbol)
     expect(update).toMatchObject({ type: 'delta', firstId: 2_098_041_693_435, previousId: 2_098_041_693_400 })
     expect((update?.bids.length ?? 0) + (update?.asks.length ?? 0)).toBe(100)
+  })
+
+  test('of OKX chain by the id each names, through pushes without change; one that is missing is a gap', async () => {
+    const symbol = newSymbol()
+    const push = (
+      action: 'snapshot' | 'update',
+      prevSeqId: number,
+      seqId: number,
+      bids: [string, string, string, string][],
+    ) => okxBook({ action, data: [{ bids, asks: [], ts: String(1_597_026_383_000 + seqId), prevSeqId, seqId }] })
+    await store.books.append(symbol, push('snapshot', -1, 10, [['8476.97', '256', '0', '12']]))
+    await store.books.append(
+      symbol,
+      push('update', 10, 15, [
+        ['8476.97', '0', '0', '0'],
+        ['8475.55', '101', '0', '1'],
+      ]),
+    )
+    await store.books.append(symbol, push('update', 15, 15, []))
+    await store.books.append(symbol, push('update', 15, 18, [['8475.54', '1', '0', '1']]))
+    expect(await store.books.at(symbol, 1_597_026_390_000)).toMatchObject({
+      lastId: 18,
+      bids: [
+        ['8475.55', '101'],
+        ['8475.54', '1'],
+      ],
+    })
+    await store.books.append(symbol, push('update', 20, 25, [['1', '1', '0', '1']]))
+    expect(await failureOf(store.books.at(symbol, 1_597_026_390_000))).toMatchObject({
+      code: 'BOOK_GAP',
+      details: { lastId: 18, nextId: 25 },
+    })
+    expect(() => push('update', 25, 3, [])).toThrow(expect.objectContaining({ code: 'BOOK_GAP' }))
+  })
+
+  test('of Bybit are numbered one by one, and begin anew with a snapshot', async () => {
+    const symbol = newSymbol()
+    const push = (type: 'snapshot' | 'delta', u: number, cts: number, b: [string, string][]) =>
+      bybitBook({ type, ts: cts + 5, cts, data: { b, a: [], u } })
+    await store.books.append(symbol, push('snapshot', 13_079_592, 100_000, [['17440.00', '40.833']]))
+    await store.books.append(symbol, push('delta', 13_079_593, 100_020, [['17440.00', '1.5']]))
+    await store.books.append(symbol, push('delta', 13_079_595, 100_060, [['17440.00', '2']]))
+    expect((await store.books.at(symbol, 100_059)).bids).toEqual([['17440.00', '1.5']])
+    expect(await failureOf(store.books.at(symbol, 100_060))).toMatchObject({
+      code: 'BOOK_GAP',
+      details: { lastId: 13_079_593, nextId: 13_079_595 },
+    })
+    await store.books.append(symbol, [
+      push('snapshot', 1, 100_080, [['3', '3']]),
+      push('delta', 2, 100_100, [['2', '2']]),
+    ])
+    expect((await store.books.at(symbol, 100_100)).bids).toEqual([
+      ['3', '3'],
+      ['2', '2'],
+    ])
+  })
+
+  test.each([
+    'csv',
+    'json',
+    'jsonl',
+  ] as const)('written as %s are read back the same, with all that chains them', async (format) => {
+    const events: BookEventInput[] = [
+      snapshot(1_597_026_383_000, 10, [['100.50', '1.000']], [['101.0', '3.00']]),
+      snapshot(1_597_026_383_000, 11, []),
+      delta(1_597_026_383_001, 12, 12, []),
+      { type: 'delta', ts: 1_597_026_383_001, lastId: 13, previousId: 12, bids: [], asks: [['101.0', '0']] },
+      {
+        type: 'delta',
+        ts: 1_597_026_383_002,
+        lastId: 15,
+        firstId: 14,
+        previousId: 13,
+        bids: [['1', '0.10']],
+        asks: [],
+      },
+    ]
+    for await (const real of readBooks(dataFile('btcusdt-depth-update.csv'))) events.push(...real)
+    const written = await collect(
+      writeBooks([events.slice(0, 2) as never, events.slice(2) as never], { format, symbol: 'A,B' }),
+    )
+    const read = readBooks(written, { format: format === 'csv' ? 'binance' : 'json', chunk: 2 })
+    expect((await collect(read)).flat()).toEqual(events)
+  })
+
+  test('that are no events are refused with their line, and so is a file that was cut off', async () => {
+    const good = JSON.stringify(delta(1, 1, 1, []))
+    const failure = await failureOf(collect(readBooks(`${good}\n{"type":"delta","ts":"secret"}\n`, { format: 'json' })))
+    expect(failure).toMatchObject({ code: 'INVALID_DOCUMENT', details: { line: 2 } })
+    expect(failure.message).not.toContain('secret')
+    expect(await codeOf(collect(readBooks(`[${good},`, { format: 'json' })))).toBe('INVALID_DOCUMENT')
   })
 
   test('of ccxt chain by their nonce', async () => {

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { toArrow } from '../../../../src/client/series/formats/arrow-series.ts'
 import { decompressLz4Frame } from '../../../../src/client/series/formats/lz4-frame.ts'
-import { readBars, readTicks, type SeriesColumns, writeArrow } from '../../../../src/index.ts'
+import { readBars, readQuotes, readTicks, type SeriesColumns, writeArrow } from '../../../../src/index.ts'
 import { btcBars } from '../../../data/btc-bars.ts'
 import { codeOf, collect, failureOf } from '../../fixtures/temp-store.ts'
 
@@ -76,6 +76,17 @@ describe('Arrow', () => {
     expect(failure).toMatchObject({ code: 'INVALID_DOCUMENT', details: { line: 2 } })
     const [read] = await collect(readBars(bytes, { format: 'arrow', allowNonFinite: true }))
     expect(read?.low).toEqual(holes.low)
+  })
+
+  test('keeps exact digits, sides that are not known and sizes that are missing', async () => {
+    const exact = { ts: ticks.ts, price: ['1.10', '2'], amount: ['0.50', '3'], side: Float64Array.of(0, -1) }
+    const bytes = Buffer.concat(await collect(writeArrow([exact])))
+    expect(await collect(readTicks(bytes, { format: 'arrow', exact: true }))).toEqual([
+      { ...exact, side: ['', 'sell'] },
+    ])
+    const quotes = { ts: ticks.ts, bid: ticks.price, ask: ticks.price, bidSize: Float64Array.of(Number.NaN, 5) }
+    const [read] = await collect(readQuotes(Buffer.concat(await collect(writeArrow([quotes]))), { format: 'arrow' }))
+    expect(read).toEqual(quotes)
   })
 
   test('without a column that bars have is refused', async () => {

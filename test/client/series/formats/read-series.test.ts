@@ -46,6 +46,21 @@ async function text(chunks: AsyncIterable<string>): Promise<string> {
 
 const KLINE = '1704067200000,42283.58,42298.62,42261.02,42298.61,35.92724,1704067259999,1519032.77,1327,20.1,851.2,0'
 
+describe('a side that is not known', () => {
+  it('is written as nothing, and read back as none', async () => {
+    const ticks = { ts: [1.7e12, 1.7e12 + 1], price: [1, 2], amount: [3, 4] }
+    const columns = { ...ticks, side: Float64Array.of(0, -1) }
+    const chunk = Object.fromEntries(
+      Object.entries(columns).map(([name, values]) => [name, Float64Array.from(values)]),
+    ) as unknown as SeriesColumns
+    const written = await text(writeSeries([chunk], { format: 'csv' }))
+    expect(await all(readTicks(written, { format: 'csv' }))).toEqual({ ...ticks, side: ['', 'sell'] })
+    // A layout that has a side in every row is another matter.
+    const row = '[1570752011620,"1",null,"",0.1,23.0,0.03]'
+    expect(await fault(readTicks(`[${row}]`, { format: 'freqtrade' }))).toMatchObject({ line: 1 })
+  })
+})
+
 describe('real files', () => {
   it('reads every bar of the BTC file, in chunks of the size asked for', async () => {
     const expected = btcBars()
