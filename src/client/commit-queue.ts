@@ -252,16 +252,16 @@ export class CommitQueue {
 
   /**
    * Commits everything accepted while this thread is blocked, in order; for shutdown and the blocking twin. When the
-   * worker does not answer in time this throws, and what is pending goes on in the background.
+   * worker does not answer within `timeoutMs` for a batch this throws, and what is pending goes on in the background.
    */
   drainSync(timeoutMs: number): void {
-    const deadline = performance.now() + timeoutMs
-    const remainingMs = () => Math.max(1, deadline - performance.now())
-    for (const flight of [...this.#flights]) this.#finishFlightSync(flight, remainingMs)
+    const flights = [...this.#flights]
+    // Asked for behind all that is under way.
+    for (const flight of flights) this.#finishFlightSync(flight, remainingOf(timeoutMs * flights.length))
     while (this.#head < this.#units.length) {
       const flight = this.#take()
       try {
-        this.#commitSync(flight, remainingMs)
+        this.#commitSync(flight, remainingOf(timeoutMs))
       } catch (error) {
         if (isUnanswered(error)) void this.#send(flight, true)
         throw error
@@ -527,6 +527,11 @@ function flightWitness({ units, byUnit }: Flight): Witness | null {
 
 function isHeld(flight: Flight): boolean {
   return flight.isHeld
+}
+
+function remainingOf(timeoutMs: number): () => number {
+  const deadline = performance.now() + timeoutMs
+  return () => Math.max(1, deadline - performance.now())
 }
 
 /** True when it is open whether the worker has done it. */

@@ -1,10 +1,11 @@
 /**
- * The last chance of pending writes: one `exit` listener for all open stores of the process, which blocks for a bounded
- * time while the worker commits what is left. Worker threads still run during `exit`; timers and promises do not.
+ * The last chance of pending writes: one `exit` listener for all open stores of the process, which blocks while the
+ * worker commits what is left, as long as it gets on. Worker threads still run during `exit`; timers and promises do not.
  */
 import type { StoreCore } from './store-core.ts'
 import type { WorkerLink } from './worker-link.ts'
 
+/** For each batch: a slow disk takes its time, a worker that hangs does not get more than this. */
 const EXIT_TIMEOUT_MS = 5_000
 const HALT_TIMEOUT_MS = 2_000
 const openCores = new Set<StoreCore>()

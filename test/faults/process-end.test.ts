@@ -7,9 +7,12 @@ import { openStore } from './compiled-store.ts'
 import { seededRandom, shortOrLong } from './fault-run.ts'
 import type { LeaverArguments } from './programs/leaver.ts'
 import { KDF, PASSWORD } from './store-settings.ts'
+import { hasStrace, WITHOUT_STRACE } from './strace.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 const WRITES = 3_000
+
+if (!hasStrace) console.log(`the end of a process on a slow disk: ${WITHOUT_STRACE}`)
 
 async function leave(
   given: LeaverArguments,
@@ -39,6 +42,14 @@ test('writes that nobody awaited are durable after process.exit', async () => {
   const ending = await leave({ dir, how: 'exit', writes: WRITES, afterMs: 0 })
   expect(ending).toEqual({ code: 3, signal: null, errorText: '' })
   await expectEverythingThere(dir, WRITES)
+})
+
+test.skipIf(!hasStrace)('so are they on a disk that takes seconds for each batch', async () => {
+  const dir = temporaryDirectory()
+  const writes = 5_000
+  const ending = await leave({ dir, how: 'exit on a slow disk', writes, afterMs: 2_000 })
+  expect(ending).toEqual({ code: 3, signal: null, errorText: '' })
+  await expectEverythingThere(dir, writes)
 })
 
 test('so are they after the program ends without closing the store', async () => {

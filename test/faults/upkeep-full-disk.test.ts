@@ -3,13 +3,16 @@
  * and is done once there is room.
  */
 import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { followArchive, restoreArchive } from './compiled-store.ts'
 import { reportFigures, seededRandom, shortOrLong } from './fault-run.ts'
 import type { Random } from './random.ts'
 import { codeOf } from './refusal.ts'
 import { canMount, SmallDisk, WITHOUT_MOUNT } from './small-disk.ts'
 import { KDF, PASSWORD } from './store-settings.ts'
+import { temporaryDirectory } from './temporary-directory.ts'
 import { closedAt, roundTrip } from './traded-year.ts'
 import { openTestStore, type TestStore } from './worker-faults.ts'
 
@@ -124,6 +127,41 @@ test.skipIf(!canMount).each(Object.keys(OPERATIONS))(
     expect((await reopened.audit.verify()).problems).toEqual([])
     await reopened.close()
     reportFigures(`full disk during ${name}: ${refused} refused`)
+  },
+  LONG_TEST_MS,
+)
+
+test.skipIf(!canMount)(
+  'a restore of a moment to a full disk leaves nothing, and a standby on one says so; both are done when there is room',
+  async () => {
+    const root = temporaryDirectory()
+    const archive = { dir: join(root, 'archive'), intervalMs: 20 }
+    const store = await openTestStore(join(root, 'store'), { archive })
+    for (let n = 0; n < 2_000; n++) void store.kv.set(`k-${n}`, 'x'.repeat(2_000))
+    await store.flush()
+    const isShipped = { generation: expect.any(String), lagBytes: 0 }
+    await vi.waitFor(async () => expect((await store.status()).archive).toMatchObject(isShipped), { timeout: 20_000 })
+    await store.close()
+
+    const disk = new SmallDisk(96 * MIB)
+    disk.fill(2 * MIB)
+    const request = { from: archive.dir, dir: join(disk.dir, 'restored'), password: PASSWORD }
+    expect(await codeOf(restoreArchive(request))).toBe('DISK_FULL')
+    expect(readdirSync(disk.dir).filter((name) => name.startsWith('restored'))).toEqual([])
+    const standby = await followArchive({ from: archive.dir, dir: join(disk.dir, 'standby'), pollMs: 20 })
+    await vi.waitFor(async () => expect((await standby.status()).lastError?.code).toBe('DISK_FULL'), {
+      timeout: 20_000,
+    })
+    disk.free()
+    await standby.caughtUp(20_000)
+    await standby.close()
+    await restoreArchive(request)
+    for (const name of ['restored', 'standby']) {
+      const found = await openTestStore(join(disk.dir, name))
+      expect(found.kv.size).toBe(2_000)
+      expect(await errorsOf(found)).toEqual([])
+      await found.close()
+    }
   },
   LONG_TEST_MS,
 )

@@ -116,12 +116,11 @@ export class AppendQueue {
     await Promise.allSettled(waiting.map(([settled]) => settled))
   }
 
-  /** Sends everything that is not known to be durable, and blocks until it is. */
+  /** Sends everything that is not known to be durable, and blocks until it is; `timeoutMs` is for each message. */
   drainSync(timeoutMs: number): void {
-    const deadline = performance.now() + timeoutMs
     const send = (message: Message) => {
       const appends = message.map(({ append }) => append)
-      const results = this.#core.supervisor.callSync('seriesAppend', deadline - performance.now(), { appends })
+      const results = this.#core.supervisor.callSync('seriesAppend', timeoutMs, { appends })
       this.#settle(message, results)
     }
     for (const message of this.#flying.splice(0)) send(message)

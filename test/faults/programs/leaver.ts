@@ -1,13 +1,21 @@
 /** A program that ends in one of the ways programs end, with writes accepted and not awaited. */
+import { spawn } from 'node:child_process'
 import { openStore } from '../../../src/index.ts'
 import { KDF, PASSWORD } from '../store-settings.ts'
 import { programArguments, report } from './report.ts'
 
 export interface LeaverArguments {
   readonly dir: string
-  readonly how: 'exit' | 'throw' | 'fall off the end' | 'signal' | 'exit while reading' | 'exit while opening'
+  readonly how:
+    | 'exit'
+    | 'exit on a slow disk'
+    | 'throw'
+    | 'fall off the end'
+    | 'signal'
+    | 'exit while reading'
+    | 'exit while opening'
   readonly writes: number
-  /** For the ways that wait. */
+  /** For the ways that wait; what each fsync takes of a slow disk. */
   readonly afterMs: number
 }
 
@@ -20,6 +28,7 @@ if (how === 'exit while opening') {
 }
 const store = await opening
 report('open')
+if (how === 'exit on a slow disk') await slowDown(afterMs)
 for (let n = 0; n < writes; n++) {
   void store.kv.set(`k-${n}`, n)
   void store.transaction((tx) => {
@@ -28,7 +37,7 @@ for (let n = 0; n < writes; n++) {
   })
 }
 report('accepted')
-if (how === 'exit') process.exit(3)
+if (how === 'exit' || how === 'exit on a slow disk') process.exit(3)
 if (how === 'throw') throw new Error('the program failed')
 if (how === 'signal') setInterval(() => undefined, 1_000)
 if (how === 'exit while reading') {
@@ -38,4 +47,15 @@ if (how === 'exit while reading') {
   void store.sql(slow)
   void store.positions.list()
   setTimeout(() => process.exit(3), afterMs)
+}
+
+async function slowDown(fsyncMs: number): Promise<void> {
+  const fault = `inject=fsync:delay_enter=${fsyncMs}000`
+  const strace = spawn('strace', ['-f', '-o', '/dev/null', '-e', fault, '-p', `${process.pid}`])
+  await new Promise<void>((resolve) => {
+    strace.stderr.setEncoding('utf8').on('data', (text: string) => {
+      if (text.includes('attached')) resolve()
+    })
+  })
+  strace.unref()
 }

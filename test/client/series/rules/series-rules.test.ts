@@ -121,15 +121,18 @@ describe('points that come while a rule is at work', () => {
       await store.bars.append('A', '1m', slices(late, i, i + 600))
     }
     await applied
-    const left = await store.bars.aggregate('A', '1m', { columns: ['volume'] })
-    const made = await store.bars.range('A', '1h')
-    for (const [i, ts] of made.ts.entries()) {
-      const { count } = await store.bars.aggregate('A', '1m', { from: ts, to: ts + HOUR })
-      // A late minute of an hour that was made already is left for the next run, which drops it.
-      expect((made.volume[i] as number) / 2 + count).toBe(60)
+    const made = new Map((await store.bars.range('A', '1h')).toRows().map(({ ts, volume }) => [ts, volume / 2]))
+    for (let hour = 0; hour < hours; hour += 1) {
+      const from = START + hour * HOUR
+      const { count } = await store.bars.aggregate('A', '1m', { from, to: from + HOUR })
+      const inBar = made.get(from)
+      if (inBar === undefined) expect(count).toBe(60)
+      else {
+        // A minute that comes behind the bar of its hour is dropped, by this run or the next; none is in both.
+        expect(inBar).toBeGreaterThanOrEqual(30)
+        expect(inBar + count).toBeLessThanOrEqual(60)
+      }
     }
-    const inBars = made.volume.reduce((sum, volume) => sum + volume / 2, 0)
-    expect(inBars + left.count).toBe(hours * 60)
   })
 })
 
