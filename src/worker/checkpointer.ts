@@ -72,9 +72,10 @@ export class Checkpointer {
     this.#timer.unref()
   }
 
-  /** Moves everything there is and empties the WAL. */
+  /** Moves everything there is and empties the WAL. Commits wait for the end of it only. */
   async truncate(): Promise<void> {
     await this.#running
+    await this.#chase((await this.#wal('NOOP')).waiting)
     await this.#options.guard?.beforeCheckpoint()
     await this.#checkpointAlone(this.#options.isLogHeld() ? 'PASSIVE' : 'TRUNCATE')
   }
@@ -106,17 +107,21 @@ export class Checkpointer {
     const commits = this.#options.commits()
     if (commits === this.#commitsSeen) return
     const state = await this.#wal('NOOP')
-    const { inWal } = state
-    let { waiting } = state
+    const { inWal, waiting } = state
     this.#commitsSeen = commits
     if (inWal < CHECKPOINT_AFTER_FRAMES[this.#options.file]) return
-    for (let chase = 0; waiting > LAST_FRAMES && chase < MAX_CHASES; chase++) {
-      await this.#options.guard?.beforeCheckpoint()
-      await this.#checkpoint('PASSIVE')
-      waiting = (await this.#wal('NOOP')).waiting
-    }
+    await this.#chase(waiting)
     const mustEmpty = inWal > MAX_FRAMES && !this.#options.isLogHeld()
     await this.#checkpointAlone(mustEmpty ? 'TRUNCATE' : 'PASSIVE')
+  }
+
+  /** Beside the commits, until few frames are left. */
+  async #chase(waiting: number): Promise<void> {
+    for (let left = waiting, chase = 0; left > LAST_FRAMES && chase < MAX_CHASES; chase++) {
+      await this.#options.guard?.beforeCheckpoint()
+      await this.#checkpoint('PASSIVE')
+      left = (await this.#wal('NOOP')).waiting
+    }
   }
 
   /** While commits wait. */

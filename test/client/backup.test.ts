@@ -97,21 +97,20 @@ describe('a backup', () => {
     for (const name of filesBelow(target)) expect(statSync(join(target, name)).mode & 0o777, name).toBe(0o600)
   })
 
-  test('holds the files under cache, each content once', async () => {
+  test('holds the files of the session cache, and nothing that lies beside them', async () => {
     const { store, target, elsewhere } = await places()
-    mkdirSync(join(store.dir, 'cache'))
-    for (const [name, content] of [
-      ['BTC-USDT', 'one'],
-      ['ETH-USDT', 'one'],
-      ['.part', 'no'],
-    ] as const) {
-      writeFileSync(join(store.dir, 'cache', name), content)
+    for (const symbol of ['BTC/USDT', 'ETH/USDT']) {
+      await store.sessionCache.storeBars(symbol, [{ ts: 60_000, open: 1, high: 2, low: 1, close: 2, volume: 3 }])
     }
+    const files = filesBelow(join(store.dir, 'cache'))
+    for (const name of ['BTC-USDT', '.part']) writeFileSync(join(store.dir, 'cache', name), 'of nobody')
     await store.backup(target)
     await restoreStore({ from: target, dir: elsewhere, password: PASSWORD })
-    expect(readFileSync(join(elsewhere, 'cache/BTC-USDT'), 'utf8')).toBe('one')
-    expect(readFileSync(join(elsewhere, 'cache/ETH-USDT'), 'utf8')).toBe('one')
-    expect(existsSync(join(elsewhere, 'cache/.part'))).toBe(false)
+    expect(files).toHaveLength(2)
+    expect(filesBelow(join(elsewhere, 'cache')).sort()).toEqual(files.sort())
+    for (const name of files) {
+      expect(readFileSync(join(elsewhere, 'cache', name))).toEqual(readFileSync(join(store.dir, 'cache', name)))
+    }
   })
 
   test('tells its progress', async () => {

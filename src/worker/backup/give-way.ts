@@ -22,13 +22,13 @@ export function givingWayTo(commits: () => number): () => Promise<void> {
 const TRADING_MS = 100
 
 /** Tells whether commits come, by having seen some since it was asked last or shortly before. */
-export function tradingAlong(commits: () => number): () => boolean {
+export function tradingAlong(commits: () => number, withinMs = TRADING_MS): () => boolean {
   let seen = commits()
   let seenAt = Number.NEGATIVE_INFINITY
   return () => {
     const now = commits()
     if (now !== seen) seenAt = performance.now()
     seen = now
-    return performance.now() - seenAt < TRADING_MS
+    return performance.now() - seenAt < withinMs
   }
 }

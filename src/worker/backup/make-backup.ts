@@ -141,6 +141,7 @@ async function run(
       pace: job.pace,
     })
     await failpoint('backup:packs-written')
+    const sequences = await snapshot.sequences
     // The log of a database grows for as long as its snapshot is held.
     await snapshot.release()
     const { files, missing, ...copied } = await copyFiles(job, snapshot, target, base)
@@ -150,7 +151,7 @@ async function run(
       id,
       storeId: job.keys.storeId,
       createdAt: snapshot.takenAt.toISOString(),
-      sequences: snapshot.sequences,
+      sequences,
       packs: [...packs],
       databases: [...databases],
       files,

@@ -2,7 +2,7 @@
  * How the copying shares thread and disk with commits (docs/decisions/0012). While commits come, it works in small
  * pieces, syncs each and rests between them; while none come, large pieces at the speed of the disk.
  */
-import { givingWayTo } from './give-way.ts'
+import { givingWayTo, tradingAlong } from './give-way.ts'
 
 export interface Pace {
   /** False while commits come. */
@@ -31,7 +31,7 @@ const BESIDE_COMMITS = {
 const ALONE = {
   isAlone: true,
   pieceBytes: 1024 * KIB,
-  sliceBytes: 256 * KIB,
+  sliceBytes: 1024 * KIB,
   syncEveryBytes: 8 * 1024 * KIB,
 } as const
 
@@ -39,7 +39,7 @@ const ALONE = {
 const QUIET_AFTER_MS = 1_000
 
 /** For work that nobody trades beside, such as a restore. */
-export const fullPace: Pace = { ...ALONE, giveWay: async () => undefined }
+export const fullPace: Pace = { ...ALONE, syncEveryBytes: 64 * 1024 * KIB, giveWay: async () => undefined }
 
 /** For work that does not know whether anybody trades beside it. */
 export const gentlePace: Pace = { ...BESIDE_COMMITS, giveWay: async () => undefined }
@@ -47,16 +47,8 @@ export const gentlePace: Pace = { ...BESIDE_COMMITS, giveWay: async () => undefi
 /** @param commits rises with every commit */
 export function paceBeside(commits: () => number): Pace {
   const giveWay = givingWayTo(commits)
-  let seen = commits()
-  let committedAt = Number.NEGATIVE_INFINITY
-  const sizes = () => {
-    const now = commits()
-    if (now !== seen) {
-      seen = now
-      committedAt = performance.now()
-    }
-    return performance.now() - committedAt < QUIET_AFTER_MS ? BESIDE_COMMITS : ALONE
-  }
+  const isTrading = tradingAlong(commits, QUIET_AFTER_MS)
+  const sizes = () => (isTrading() ? BESIDE_COMMITS : ALONE)
   return {
     get isAlone() {
       return sizes().isAlone

@@ -34,7 +34,8 @@ export interface StoreSnapshotSource {
 export interface StoreSnapshot {
   readonly takenAt: Date
   readonly databases: readonly NamedSnapshot[]
-  readonly sequences: BackupSequences
+  /** To be awaited before the release. A store that has written nothing yet looks at every row for it. */
+  readonly sequences: Promise<BackupSequences>
   /** Small files by their path in the store directory. */
   readonly contents: ReadonlyMap<string, Buffer>
   /** Paths of files that never change under their name. */
@@ -57,12 +58,21 @@ export async function takeStoreSnapshot(source: StoreSnapshotSource): Promise<St
         const contents = new Map<string, Buffer>([[KEYRING_FILE, Buffer.from(keyring)]])
         if (head !== undefined) contents.set(AUDIT_HEAD_FILE, head)
         const state = databases.databases[0]?.snapshot.connection as Connection
+        const blobs = await blobsOf(state)
+        const cache = await source.cacheFilesIn(state)
+        const sequences = sequencesOf(databases.sequenceOf)
+        // They are looked at when the pages are copied.
+        sequences.catch(() => undefined)
         return {
           ...databases,
           contents,
-          blobs: await blobsOf(state),
-          cache: await source.cacheFilesIn(state),
-          sequences: { state: await databases.sequenceOf('state'), market: await databases.sequenceOf('market') },
+          blobs,
+          cache,
+          sequences,
+          release: async () => {
+            await sequences.catch(() => undefined)
+            await databases.release()
+          },
         }
       }
     } catch (error) {
@@ -72,6 +82,10 @@ export async function takeStoreSnapshot(source: StoreSnapshotSource): Promise<St
     await databases.release()
   }
   throw new StoreError('BUSY_OPERATION', 'The keyring is being changed. Nothing was backed up; try again in a moment.')
+}
+
+async function sequencesOf(sequenceOf: (name: DatabaseFile) => Promise<number>): Promise<BackupSequences> {
+  return { state: await sequenceOf('state'), market: await sequenceOf('market') }
 }
 
 /** Those that the snapshot has rows of: what else is in the folder, nobody can open. */

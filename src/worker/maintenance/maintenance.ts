@@ -152,7 +152,7 @@ export class Maintenance {
     const committer = this.#committer(file)
     const before = await backend.freeSpace()
     if (fullVacuum && before.freeBytes > 0) await vacuumFully(committer, this.#options.dir)
-    else await vacuumInSteps(committer, this.#stopped)
+    else await vacuumInSteps(committer, () => backend.freeSpace(), this.#stopped)
     const analyzed = await analyzeInSteps(committer, this.#stopped)
     if (isRequested) await backend.checkpoint()
     else await backend.checkpointBeside()

@@ -5,11 +5,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { StoreError } from '../../protocol/store-error.ts'
+import { tradingAlong } from '../backup/give-way.ts'
 import type { Committer } from '../committer.ts'
 import { type Connection, queryOnce } from '../driver.ts'
 import { readDiskSpace } from './disk-space.ts'
 
-const STEP_MS = 2
+/** While commits come, each of which may meet one, steps are shorter and rarer. */
+const STEP_MS = { alone: 2, besideCommits: 1 } as const
+const REST_SHARE = { alone: 1, besideCommits: 4 } as const
 const FIRST_PAGES = 16
 const MIN_PAGES = 1
 const MAX_PAGES = 512
@@ -40,9 +43,14 @@ export async function readFreeSpace(connection: Connection): Promise<FreeSpace> 
   return freeSpaceOf((await queryOnce(connection, FREE_SPACE_SQL))[0])
 }
 
-/** Until nothing is free or `isStopped`. */
-export async function vacuumInSteps(committer: Committer, isStopped: () => boolean): Promise<void> {
-  let { freeBytes, isIncremental } = await committer.maintain(readFreeSpace)
+/** Until nothing is free or `isStopped`; `freeSpace` is asked beside the commits. */
+export async function vacuumInSteps(
+  committer: Committer,
+  freeSpace: () => Promise<FreeSpace>,
+  isStopped: () => boolean,
+): Promise<void> {
+  const isTrading = tradingAlong(() => committer.status.commits)
+  let { freeBytes, isIncremental } = await freeSpace()
   let pages = FIRST_PAGES
   while (isIncremental && freeBytes > 0) {
     while (committer.isBusy) await delay(BUSY_PAUSE_MS)
@@ -50,18 +58,19 @@ export async function vacuumInSteps(committer: Committer, isStopped: () => boole
     const startedAt = performance.now()
     await committer.maintain((connection) => connection.exec(`PRAGMA incremental_vacuum(${pages})`))
     const durationMs = performance.now() - startedAt
-    pages = nextPages(pages, durationMs)
+    const manner = isTrading() ? 'besideCommits' : 'alone'
+    pages = nextPages(pages, durationMs, STEP_MS[manner])
     const before = freeBytes
-    ;({ freeBytes } = await committer.maintain(readFreeSpace))
+    ;({ freeBytes } = await freeSpace())
     // Pages that a reader still needs stay where they are.
     if (freeBytes >= before) return
-    await delay(durationMs)
+    await delay(durationMs * REST_SHARE[manner])
   }
 }
 
-function nextPages(pages: number, durationMs: number): number {
-  if (durationMs > STEP_MS) return Math.max(MIN_PAGES, Math.floor(pages / 2))
-  return durationMs < STEP_MS / 2 ? Math.min(MAX_PAGES, pages * 2) : pages
+function nextPages(pages: number, durationMs: number, stepMs: number): number {
+  if (durationMs > stepMs) return Math.max(MIN_PAGES, Math.floor(pages / 2))
+  return durationMs < stepMs / 2 ? Math.min(MAX_PAGES, pages * 2) : pages
 }
 
 /** The log takes the whole new content, and the file has the old one until the checkpoint. */
