@@ -24,9 +24,9 @@ export const USAGE = `Usage: npm run bench -- [options]
   --only A,B           of the workloads ${WORKLOAD_NAMES.join(', ')}
   --contenders A,B     of ${CONTENDER_NAMES.join(', ')}
   --disk WHICH         fast, slow or both (both)
-  --rows N             rows of the big store (1,000,000); the budget speaks of 10,000,000
-  --feed-seconds N     how long the live feed lasts (20, quick 4); the goal speaks of 60
-  --megabytes N        size of the big store whose password is rotated (100); the issue speaks of 1,000
+  --rows N             rows of the big store (1,000,000); the budget is for 10,000,000
+  --feed-seconds N     how long the live feed lasts (20, quick 4); the goal is for 60
+  --megabytes N        size of the big store whose password is rotated (100); 1,000 is a gigabyte
   --json FILE          write every figure of every round, and the machine, to FILE
   --data-dir DIR       where stores are made and removed again (bench/.data); a real disk
 `

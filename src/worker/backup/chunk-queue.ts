@@ -6,10 +6,13 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
   readonly #maxBytes: number
   readonly #chunks: Uint8Array[] = []
   #bytes = 0
+  #pushedBytes = 0
   #isEnded = false
+  /** Nobody takes any more: there is no use for what is left. */
+  #isLeft = false
   #failure: Error | undefined
   #wakeTaker: (() => void) | undefined
-  #wakeMaker: (() => void) | undefined
+  readonly #makers: (() => void)[] = []
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
@@ -19,12 +22,31 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
   async push(chunk: Uint8Array): Promise<void> {
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
+    this.#pushedBytes += chunk.length
     this.#wakeTaker?.()
-    while (this.#bytes >= this.#maxBytes && !this.#isEnded) {
+    await this.#until(() => this.#bytes < this.#maxBytes)
+  }
+
+  /** Bytes that were pushed so far. */
+  get pushedBytes(): number {
+    return this.#pushedBytes
+  }
+
+  /** Resolves when the first `bytes` that were pushed are done with, so that their memory may be used again. */
+  async taken(bytes: number): Promise<void> {
+    await this.#until(() => this.#pushedBytes - this.#bytes >= bytes)
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!isSo() && !this.#isLeft) {
       await new Promise<void>((resolve) => {
-        this.#wakeMaker = resolve
+        this.#makers.push(resolve)
       })
     }
+  }
+
+  #wakeMakers(): void {
+    for (const wake of this.#makers.splice(0)) wake()
   }
 
   end(): void {
@@ -46,7 +68,7 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
         if (chunk !== undefined) {
           yield chunk
           this.#bytes -= chunk.length
-          this.#wakeMaker?.()
+          this.#wakeMakers()
           continue
         }
         if (this.#isEnded) return
@@ -56,8 +78,8 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
       }
     } finally {
       // Also when the taker has given up: nobody is to wait for it.
-      this.#isEnded = true
-      this.#wakeMaker?.()
+      this.#isLeft = true
+      this.#wakeMakers()
     }
   }
 }

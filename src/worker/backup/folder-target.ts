@@ -66,14 +66,20 @@ class FolderTarget implements BackupTarget {
     }
   }
 
-  async *read(path: string, range?: ByteRange): AsyncIterable<Uint8Array> {
+  async *read(path: string, range?: ByteRange, isPassing = false): AsyncIterable<Uint8Array> {
     const place = this.#place(path)
     const file = await open(place, 'r').catch((error: unknown) => {
       throw systemErrorCode(error) === 'ENOENT' ? missing(this.location, path) : fileError(error, 'read', place)
     })
     let offset = range?.offset ?? 0
     const end = offset + (range?.length ?? Number.POSITIVE_INFINITY)
-    const readNext = () => readChunk(file, place, offset, Math.min(READ_BYTES, end - offset))
+    const memories = isPassing ? [0, 1].map(() => Buffer.allocUnsafe(READ_BYTES)) : []
+    const readNext = () => {
+      const length = Math.max(0, Math.min(READ_BYTES, end - offset))
+      const memory = memories.shift()
+      if (memory !== undefined) memories.push(memory)
+      return readChunk(file, place, offset, memory?.subarray(0, length) ?? Buffer.allocUnsafe(length))
+    }
     let ahead = readNext()
     try {
       for (;;) {
@@ -150,11 +156,11 @@ function missing(location: string, path: string): StoreError {
   })
 }
 
-async function readChunk(file: FileHandle, place: string, offset: number, length: number): Promise<Buffer> {
-  if (length <= 0) return Buffer.alloc(0)
+async function readChunk(file: FileHandle, place: string, offset: number, into: Buffer): Promise<Buffer> {
+  if (into.length === 0) return into
   try {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, offset)
-    return buffer.subarray(0, bytesRead)
+    const { bytesRead } = await file.read(into, 0, into.length, offset)
+    return into.subarray(0, bytesRead)
   } catch (error) {
     throw fileError(error, 'read', place)
   }

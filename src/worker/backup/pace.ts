@@ -28,9 +28,10 @@ const BESIDE_COMMITS = {
   sliceBytes: 64 * KIB,
   syncEveryBytes: 256 * KIB,
 } as const
+export const MAX_PIECE_BYTES = 1024 * KIB
 const ALONE = {
   isAlone: true,
-  pieceBytes: 1024 * KIB,
+  pieceBytes: MAX_PIECE_BYTES,
   sliceBytes: 1024 * KIB,
   syncEveryBytes: 8 * 1024 * KIB,
 } as const

@@ -54,6 +54,17 @@ export class PackWriter {
     return { path, offset: bytes }
   }
 
+  /** To be awaited before the memory of what was appended until now is used again. */
+  taken(): () => Promise<void> {
+    const open = this.#open
+    if (open === undefined) return async () => undefined
+    const { chunks, written } = open
+    const { pushedBytes } = chunks
+    return async () => {
+      await Promise.race([chunks.taken(pushedBytes), written])
+    }
+  }
+
   /** Everything appended is durable when it resolves. */
   async finish(): Promise<void> {
     this.untwin()

@@ -35,8 +35,8 @@ export interface DatabaseSnapshot {
   readonly wal: WalPosition | null
   /** Sequence of the last batch in it, where the source knows it; null when there was none since it opened. */
   readonly lastSequence: number | null
-  /** Ciphertext of `pageCount` pages from `firstPage` on, the first of a file being 1. */
-  read(firstPage: number, pageCount: number): Promise<Buffer>
+  /** Ciphertext of `pageCount` pages from `firstPage` on, the first of a file being 1; in the beginning of `into`, if it is given. */
+  read(firstPage: number, pageCount: number, into?: Buffer): Promise<Buffer>
   /** Read-only SQL at the moment of the snapshot. */
   readonly connection: Connection
   /** Ends the read transaction and closes its connection. Until then the log grows. */
@@ -167,8 +167,12 @@ class Snapshot implements DatabaseSnapshot {
     this.#onRelease = onRelease
   }
 
-  async read(firstPage: number, pageCount: number): Promise<Buffer> {
-    const bytes = Buffer.allocUnsafe(pageCount * this.pageBytes)
+  async read(
+    firstPage: number,
+    pageCount: number,
+    memory = Buffer.allocUnsafe(pageCount * this.pageBytes),
+  ): Promise<Buffer> {
+    const bytes = memory.subarray(0, pageCount * this.pageBytes)
     const frames = Array.from({ length: pageCount }, (_, at) => this.#log?.frameOf.get(firstPage + at))
     for (let at = 0; at < pageCount; ) {
       const length = runLength(frames, at)

@@ -14,9 +14,10 @@ export interface BackupTarget {
   /**
    * The bytes in order, in pieces of at most 1 MiB; fewer than `range` asks for when the file ends before.
    *
+   * @param isPassing each piece is done with when the next is asked for, so that its memory may be used again
    * @throws StoreError `TARGET_FILE_MISSING`
    */
-  read(path: string, range?: ByteRange): AsyncIterable<Uint8Array>
+  read(path: string, range?: ByteRange, isPassing?: boolean): AsyncIterable<Uint8Array>
   /** Every whole file whose path starts with `prefix`, by path; none when there is no such place. */
   list(prefix: string): Promise<readonly TargetFile[]>
   /** Durable when it resolves; no error when there is none. */

@@ -33,6 +33,25 @@ test('keeps the one who gives waiting while it is full', async () => {
   expect(await taken).toBe('abcdef')
 })
 
+test('tells when the memory of what was given may be used again, also once there is no more to come', async () => {
+  const queue = new ChunkQueue(100)
+  for (const text of ['abc', 'def', 'ghi']) await queue.push(chunk(text))
+  queue.end()
+  let seen = ''
+  const free: string[] = []
+  const waiting = [3, 9].map(async (bytes) => {
+    await queue.taken(bytes)
+    free.push(`${bytes} after ${seen}`)
+  })
+  for await (const each of queue) {
+    await setImmediate()
+    seen += Buffer.from(each).toString()
+    await setImmediate()
+  }
+  await Promise.all(waiting)
+  expect(free).toEqual(['3 after abc', '9 after abcdefghi'])
+})
+
 test('a failure takes the place of what is left', async () => {
   const queue = new ChunkQueue(100)
   await queue.push(chunk('abc'))

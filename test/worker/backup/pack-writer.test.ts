@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { beforeEach, expect, test } from 'vitest'
 import { PackWriter } from '../../../src/worker/backup/pack-writer.ts'
 import { assertPacksWhole } from '../../../src/worker/backup/restored-files.ts'
@@ -50,6 +51,32 @@ test('a second twin of a pack that has begun is none', async () => {
   const both = Buffer.concat(PAGES.slice(0, 2))
   expect(second).toBe(createHash('sha256').update(both).digest('hex'))
   expect(packs.packs[0]?.sha256).toBe(createHash('sha256').update(both).update(both).digest('hex'))
+})
+
+test('memory may be used again once it is written, however slow the target is', async () => {
+  const stored: Buffer[] = []
+  const slow: BackupTarget = {
+    ...target,
+    location: folder,
+    write: async (_, content) => {
+      for await (const chunk of content as AsyncIterable<Uint8Array>) {
+        await setTimeout(2)
+        stored.push(Buffer.from(chunk))
+      }
+    },
+  }
+  const packs = new PackWriter(slow, 'one')
+  const memory = Buffer.alloc(64 * 1024)
+  let isFree = packs.taken()
+  for (const pages of PAGES) {
+    await isFree()
+    pages.copy(memory)
+    await packs.append(memory.subarray(0, 4_096))
+    await packs.append(memory.subarray(4_096))
+    isFree = packs.taken()
+  }
+  await packs.finish()
+  expect(Buffer.concat(stored).equals(Buffer.concat(PAGES))).toBe(true)
 })
 
 test('a target that refuses is told to the one who appends', async () => {
