@@ -19,8 +19,6 @@ export type SubKeyPurpose =
   | 'keyslot'
   | 'artifact-address'
   | 'artifact-gear'
-  | 'artifact-hash-1'
-  | 'artifact-hash-2'
   | 'artifact-wrap'
   | 'session-cache-wrap'
 

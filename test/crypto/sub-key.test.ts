@@ -17,8 +17,6 @@ const KNOWN_ANSWERS: Readonly<Record<SubKeyPurpose, string>> = {
   keyslot: 'e168e5835f5a32225ff78498f2e5d1479850374b842c9ba6b54c863b57d752bb',
   'artifact-address': '70cf7faf7a584c7e8994a4fc5afb45d4b84ae8fadea186d261688c10e43ff89e',
   'artifact-gear': '08243a88c76f41a5d1693dd55f242afc62db869e1c4252af6a4d1ab5b2ed4676',
-  'artifact-hash-1': '9715b3bff327adb77bf838a28811c1f831885bd08bb5b2b3a33bad99d64edb01',
-  'artifact-hash-2': '1248569410a3fd0f1598de33e3263b94c2c9f482d7d4928b89c9335d7274ebfa',
   'artifact-wrap': 'e5f098513563953898417973cc260ddfc0ce172f21dd79a1e2493a23b1443f1b',
   'session-cache-wrap': 'f98a65b8ba1cf4b7990fdbca67252920b90b97d555bcffa478329576a755533a',
 }

@@ -3,11 +3,8 @@
  * NIST SP 800-38D) under a random key of its own, so that it can be shredded by itself. Both are quick beside the copies
  * that a hand-over to libuv's pool costs, and are made on the worker's thread (docs/decisions/0019).
  *
- * An address is HMAC-SHA-256 of the content's length and of two universal hashes of it under secret keys: hash first,
- * then a pseudorandom function of the short hash (Wegman and Carter, JCSS 22, 1981). The hash is GHASH, which processors
- * have instructions for: GMAC under a key used for nothing else. Its nonce never changes, so its tags must never be seen;
- * they are the input of the HMAC, and are gone then. Who has not the keys finds two chunks of one address by luck alone,
- * with a chance below 2^-200 a pair; who has them has the data key, and could write what he likes.
+ * An address is HMAC-SHA-256 of the content under a secret key (RFC 2104): nobody else can tell whether some content is
+ * there.
  *
  * A sealed chunk is `HFA1`, nonce (12 bytes), ciphertext, tag (16 bytes). Name of the file and address are associated
  * data: it opens under no other name. In its row the key is wrapped, so that SQL, which anyone with the API can write,
@@ -24,7 +21,6 @@ import type { Chunk } from './content-chunker.ts'
 const MAGIC = Buffer.from('HFA1')
 const HEADER_BYTES = MAGIC.length + NONCE_BYTES
 const KEY_BYTES = 32
-const NO_NONCE = Buffer.alloc(NONCE_BYTES)
 const ALGORITHM = 'aes-256-gcm'
 export const FILE_NAME_BYTES = 16
 
@@ -40,23 +36,18 @@ export interface ChunkName {
 export class ChunkCipher {
   readonly #wrappingKey: Buffer
   readonly #addressKey: Buffer
-  readonly #hashKeys: readonly [Buffer, Buffer]
   readonly gearKey: Buffer
 
   /** @param sealingKey random, one a store, and the same through every change of password and data key */
   constructor(sealingKey: Uint8Array, storeId: string) {
     this.#wrappingKey = deriveSubKey(sealingKey, storeId, 'artifact-wrap')
     this.#addressKey = deriveSubKey(sealingKey, storeId, 'artifact-address')
-    this.#hashKeys = [
-      deriveSubKey(sealingKey, storeId, 'artifact-hash-1'),
-      deriveSubKey(sealingKey, storeId, 'artifact-hash-2'),
-    ]
     this.gearKey = deriveSubKey(sealingKey, storeId, 'artifact-gear')
   }
 
-  address({ pieces, length }: Chunk): Buffer {
-    const hmac = createHmac('sha256', this.#addressKey).update(String(length))
-    for (const key of this.#hashKeys) hmac.update(universalHash(key, pieces))
+  address({ pieces }: Chunk): Buffer {
+    const hmac = createHmac('sha256', this.#addressKey)
+    for (const piece of pieces) hmac.update(piece)
     return hmac.digest()
   }
 
@@ -106,16 +97,8 @@ export class ChunkCipher {
   }
 
   zero(): void {
-    zero(this.#wrappingKey, this.#addressKey, ...this.#hashKeys, this.gearKey)
+    zero(this.#wrappingKey, this.#addressKey, this.gearKey)
   }
-}
-
-/** 128 bits that two contents of one length share with a chance below 2^-110, for whoever knows nothing of the key. */
-function universalHash(key: Uint8Array, pieces: readonly Uint8Array[]): Buffer {
-  const hash = createCipheriv(ALGORITHM, key, NO_NONCE, { authTagLength: TAG_BYTES })
-  for (const piece of pieces) hash.setAAD(piece)
-  hash.final()
-  return hash.getAuthTag()
 }
 
 /** Nothing that was deciphered is of use before this. */
