@@ -9,7 +9,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { followArchive, restoreArchive } from './compiled-store.ts'
 import { PASSWORD } from './store-settings.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
-import { closedAt, roundTrip } from './traded-year.ts'
+import { closedAt, writeRoundTrip } from './traded-year.ts'
 import { openTestStore, type TestStore } from './worker-faults.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
@@ -83,12 +83,7 @@ function flipBit(path: string): void {
 
 async function trade(store: TestStore, numbers: readonly number[]): Promise<void> {
   for (const n of numbers) {
-    const { trade, orders, fills } = roundTrip(n)
-    await store.transaction((tx) => {
-      for (const order of orders) tx.orders.put(order)
-      for (const fill of fills) tx.fills.insert(fill)
-      tx.trades.put(trade)
-    })
+    await writeRoundTrip(store, n)
   }
 }
 

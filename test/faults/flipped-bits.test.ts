@@ -9,7 +9,7 @@ import { expect, test } from 'vitest'
 import { reportFigures, seededRandom, shortOrLong } from './fault-run.ts'
 import { codeOf } from './refusal.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
-import { closedAt, roundTrip } from './traded-year.ts'
+import { closedAt, writeRoundTrip } from './traded-year.ts'
 import { openTestStore, type TestStore } from './worker-faults.ts'
 
 const LONG_TEST_MS = 1_200_000
@@ -33,12 +33,7 @@ async function furnishedStore(dir: string): Promise<void> {
   const store = await openTestStore(dir)
   for (let n = 0; n < 200; n++) void store.kv.set(`k-${n}`, `${n}`.repeat(50))
   for (let n = 0; n < TRADES; n++) {
-    const { trade, orders, fills } = roundTrip(n)
-    void store.transaction((tx) => {
-      for (const order of orders) tx.orders.put(order)
-      for (const fill of fills) tx.fills.insert(fill)
-      tx.trades.put(trade)
-    })
+    void writeRoundTrip(store, n)
   }
   const points = Array.from({ length: 400 }, (_, n) => ({ ts: n, open: 1, high: 2, low: 1, close: n, volume: n }))
   await store.bars.append('X', '1m', points)

@@ -6,7 +6,7 @@ import { codeOf } from './refusal.ts'
 import { canMount, SmallDisk, WITHOUT_MOUNT } from './small-disk.ts'
 import { KDF, PASSWORD } from './store-settings.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
-import { closedAt, roundTrip } from './traded-year.ts'
+import { closedAt, writeRoundTrip } from './traded-year.ts'
 import { openTestStore, openWithFailpoint, type TestStore } from './worker-faults.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
@@ -25,12 +25,7 @@ test('a rotation of the data key takes yearly files of archived trades with it',
   const store = await openTestStore(dir)
   onTestFinished(() => store.close())
   for (let n = 0; n < ROUND_TRIPS; n++) {
-    const { trade, orders, fills } = roundTrip(n)
-    void store.transaction((tx) => {
-      for (const order of orders) tx.orders.put(order)
-      for (const fill of fills) tx.fills.insert(fill)
-      tx.trades.put(trade)
-    })
+    void writeRoundTrip(store, n)
   }
   await store.flush()
   await store.archiveTrades({ before: new Date(closedAt(120)) })

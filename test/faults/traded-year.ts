@@ -1,3 +1,5 @@
+import type { Store } from '../../src/index.ts'
+
 /** The round trips of a trader over three years: the n-th one has closed on the n-th fifth day. */
 const START = Date.UTC(2022, 0)
 const EVERY_MS = 5 * 86_400_000
@@ -41,4 +43,14 @@ export function roundTrip(n: number) {
       },
     ],
   }
+}
+
+/** As one transaction; resolves when it is durable. */
+export async function writeRoundTrip(store: Pick<Store, 'transaction'>, n: number): Promise<void> {
+  const { trade, orders, fills } = roundTrip(n)
+  await store.transaction((tx) => {
+    for (const order of orders) tx.orders.put(order)
+    for (const fill of fills) tx.fills.insert(fill)
+    tx.trades.put(trade)
+  })
 }

@@ -12,7 +12,7 @@ import type { Random } from './random.ts'
 import { codeOf } from './refusal.ts'
 import { KDF, PASSWORD } from './store-settings.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
-import { closedAt, roundTrip } from './traded-year.ts'
+import { closedAt, writeRoundTrip } from './traded-year.ts'
 import { openTestStore, type TestStore } from './worker-faults.ts'
 
 vi.setConfig({ testTimeout: 1_200_000 })
@@ -191,12 +191,7 @@ const TRADES = 40
 async function openStoreWithTrades(dir: string): Promise<TestStore> {
   const store = await openTestStore(dir)
   for (let n = 0; n < TRADES; n++) {
-    const { trade, orders, fills } = roundTrip(n)
-    void store.transaction((tx) => {
-      for (const order of orders) tx.orders.put(order)
-      for (const fill of fills) tx.fills.insert(fill)
-      tx.trades.put(trade)
-    })
+    void writeRoundTrip(store, n)
     void store.bars.append('X', '1m', [{ ts: n * 60_000, open: 1, high: 1, low: 1, close: 1, volume: n }])
   }
   await store.flush()

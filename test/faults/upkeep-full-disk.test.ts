@@ -13,7 +13,7 @@ import { codeOf } from './refusal.ts'
 import { canMount, SmallDisk, WITHOUT_MOUNT } from './small-disk.ts'
 import { KDF, PASSWORD } from './store-settings.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
-import { closedAt, roundTrip } from './traded-year.ts'
+import { closedAt, writeRoundTrip } from './traded-year.ts'
 import { openTestStore, type TestStore } from './worker-faults.ts'
 
 const MIB = 1_048_576
@@ -33,12 +33,7 @@ async function usedStore(dir: string, random: Random): Promise<TestStore> {
   for (let n = 0; n < 3 * DOCUMENTS; n++) void store.kv.set(`k-${n}`, 'x'.repeat(1_000))
   for (let n = DOCUMENTS; n < 3 * DOCUMENTS; n++) void store.kv.delete(`k-${n}`)
   for (let n = 0; n < TRADES; n++) {
-    const { trade, orders, fills } = roundTrip(n)
-    void store.transaction((tx) => {
-      for (const order of orders) tx.orders.put(order)
-      for (const fill of fills) tx.fills.insert(fill)
-      tx.trades.put(trade)
-    })
+    void writeRoundTrip(store, n)
   }
   for (let batch = 0; batch < 4; batch++) {
     const bars = Array.from({ length: 200 }, (_, n) => {
