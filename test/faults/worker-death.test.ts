@@ -179,10 +179,10 @@ test('after repeated deaths the store fails loudly, rejects everything pending a
         tx.positions.put({ id: `p-${n}`, symbol: 'X', side: 'long', quantity: '1', entryPrice: '1' })
       }),
     )
-    const reads = [store.fills.get('f-1'), store.sql('select 1')]
+    const reads = [codeOf(store.fills.get('f-1')), codeOf(store.sql('select 1'))]
     const codes = await Promise.all(writes.map((each) => codeOf(each)))
     expect(new Set(codes)).toEqual(new Set(['WORKER_LOST']))
-    for (const read of reads) expect([undefined, 'WORKER_LOST']).toContain(await codeOf(read))
+    for (const code of await Promise.all(reads)) expect([undefined, 'WORKER_LOST']).toContain(code)
     expect(await failure).toBe('WORKER_LOST')
     expect(await codeOf(store.kv.set('later', 1))).toBe('WORKER_LOST')
     expect(await codeOf(store.fills.count())).toBe('WORKER_LOST')
