@@ -209,8 +209,10 @@ test('any operations on one store at once are done, or refused because of the ot
     for (let step = 0; step < shortOrLong(14, 60); step++) {
       const chosen = random.shuffle(names).slice(0, random.between(2, 4))
       const codes = await Promise.all(chosen.map((name) => codeOf(operations.all[name]?.() ?? Promise.resolve())))
+      // A change of keyslots may have been sent with the password that is being changed.
+      const second = chosen.includes('rotatePassword') ? [...SECOND, 'WRONG_PASSWORD'] : SECOND
       for (const [index, code] of codes.entries()) {
-        expect([undefined, ...SECOND], `${chosen[index]} beside ${chosen}`).toContain(code)
+        expect([undefined, ...second], `${chosen[index]} beside ${chosen}`).toContain(code)
         if (code === undefined) done[chosen[index] as string] = (done[chosen[index] as string] ?? 0) + 1
         else refused += 1
       }
