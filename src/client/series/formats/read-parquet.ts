@@ -8,6 +8,7 @@
  */
 import type { FileMetaData, SchemaElement } from 'hyparquet'
 import { isStoreError, StoreError } from '../../../protocol/store-error.ts'
+import type { ColumnBuilderOptions } from './column-builder.ts'
 import { decimalText, unscaledOf } from './decimal-text.ts'
 import { eventLoopTurn } from './event-loop-turn.ts'
 import { type Compressors, compressorsFor, type Hyparquet, hyparquet } from './hyparquet.ts'
@@ -16,14 +17,7 @@ import { namedSide } from './named-sides.ts'
 import type { SeriesColumns, SeriesSource } from './series-columns.ts'
 import { type RandomAccessFile, randomAccess, type SeriesFile } from './series-file.ts'
 import { strictDecimal, strictNumber } from './strict-number.ts'
-import { type TimeOptions, TimeReader } from './time-stamps.ts'
-
-export interface ParquetReadOptions extends TimeOptions {
-  readonly exact: boolean
-  readonly allowNonFinite: boolean
-  readonly chunk: number
-  readonly texts: readonly string[]
-}
+import { TimeReader } from './time-stamps.ts'
 
 /** A column of the file, and what it is to become. */
 interface Target {
@@ -57,7 +51,7 @@ const MS_PARSERS = {
 export async function* parquetColumns(
   source: SeriesSource | SeriesFile,
   layout: Layout,
-  options: ParquetReadOptions,
+  options: ColumnBuilderOptions,
 ): AsyncGenerator<SeriesColumns> {
   const file = randomAccess(source)
   const library = await hyparquet()
@@ -164,7 +158,7 @@ function fieldsOf(library: Hyparquet, metadata: FileMetaData): Field[] {
   })
 }
 
-function targetsOf(fields: readonly Field[], layout: Layout, { texts }: ParquetReadOptions): Target[] {
+function targetsOf(fields: readonly Field[], layout: Layout, { texts }: ColumnBuilderOptions): Target[] {
   const fieldOf = (names: readonly string[]) => fields.find(({ name }) => names.includes(plainName(name)))
   const time = fieldOf(TIME_NAMES) ?? fields.find((field) => plainName(field.name) === INDEX_NAME && isMoment(field))
   if (time === undefined) throw fault(`no column is named ${TIME_NAMES.join(', ')}`)
@@ -223,7 +217,7 @@ function valuesOf(
   cells: unknown[] | Float64Array,
   first: number,
   times: TimeReader,
-  options: ParquetReadOptions,
+  options: ColumnBuilderOptions,
 ): Float64Array | string[] {
   if (kind === 'time') return timesOf(field, cells, first, times)
   if (kind === 'number' && !options.exact) {
